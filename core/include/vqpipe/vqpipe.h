@@ -1,0 +1,159 @@
+/* libvqpipe: run discrete text-to-image pipelines from a program. For users of the library; plugins include the others.
+ *
+ *     struct vqp_error err;
+ *     vqpipe_context *ctx = NULL;
+ *     vqpipe *pipe = NULL;
+ *     vqpipe_result *r = NULL;
+ *     if (vqpipe_context_create(NULL, &ctx, &err) || vqpipe_open(ctx, "vqdiffusion.yaml", &pipe, &err) ||
+ *         vqpipe_set(pipe, "run.prompt", "a lighthouse at night", &err) || vqpipe_run(pipe, NULL, &r, &err))
+ *         fprintf(stderr, "%s\n", err.msg);
+ *     else
+ *         show(vqpipe_result_rgb(r, 0), vqpipe_result_width(r), vqpipe_result_height(r));
+ *     vqpipe_result_destroy(r);
+ *     vqpipe_close(pipe);
+ *     vqpipe_context_destroy(ctx);
+ *
+ * A context holds what pipelines share: loaded plugins, mapped model files, the thread pool. Contexts are independent of each
+ * other; a pipeline is used by one thread at a time, different pipelines of one context by different threads at once. Every function that can fail returns a vqp_status and writes one
+ * sentence to *err (which may be NULL). Every destroy accepts NULL. */
+#ifndef VQPIPE_VQPIPE_H
+#define VQPIPE_VQPIPE_H
+#include "base.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VQPIPE_VERSION "0.1.0"
+
+typedef struct vqpipe_context vqpipe_context;
+typedef struct vqpipe vqpipe;
+typedef struct vqpipe_result vqpipe_result;
+
+/* [any-thread] Version of the library that is loaded: "0.1.0". */
+VQP_EXPORT const char *vqpipe_version(void);
+/* [any-thread] The exit code that the command line gives for a status (docs/architecture.md). */
+VQP_EXPORT int vqpipe_exit_code(vqp_status status);
+
+/* ---- context ---------------------------------------------------------------------------------------------------- */
+
+struct vqpipe_context_params {
+    uint32_t struct_size;
+    uint32_t threads; /* 0: one per available processor */
+    const char *const
+        *plugin_dirs; /* searched first, in this order; then VQPIPE_PLUGIN_PATH, then beside the library */
+    uint32_t n_plugin_dirs;
+    int32_t log_level; /* VQP_LOG_* of host.h; messages up to this level are given to log */
+    void (*log)(void *ctx, int32_t level, const char *msg); /* NULL: warnings and errors to stderr */
+    void *log_ctx;
+};
+/* params may be NULL: all defaults. */
+VQP_EXPORT vqp_status vqpipe_context_create(const struct vqpipe_context_params *params, vqpipe_context **out,
+                                            struct vqp_error *err);
+/* All its pipelines must be closed. */
+VQP_EXPORT void vqpipe_context_destroy(vqpipe_context *ctx);
+
+/* ---- pipeline --------------------------------------------------------------------------------------------------- */
+
+/* Reads and checks a descriptor (docs/pipeline-yaml.md). No plugin is loaded and no model file touched. */
+VQP_EXPORT vqp_status vqpipe_open(vqpipe_context *ctx, const char *descriptor, vqpipe **out, struct vqp_error *err);
+VQP_EXPORT void vqpipe_close(vqpipe *pipe);
+
+/* Sets one key, as `--set KEY=VALUE` does: "run.steps", "backend.use", "components.scheduler.spacing", "model". The value is a YAML
+ * scalar, or a YAML flow list. Overrides the descriptor; later calls override earlier ones. The key is checked when the
+ * pipeline is next loaded; relative paths are relative to the current directory. */
+VQP_EXPORT vqp_status vqpipe_set(vqpipe *pipe, const char *key, const char *value, struct vqp_error *err);
+/* Replaces the prompts: n UTF-8 strings. */
+VQP_EXPORT vqp_status vqpipe_set_prompts(vqpipe *pipe, const char *const *prompts, uint32_t n, struct vqp_error *err);
+/* Replaces run.latents: n ids (images x grid tokens, the first image first) to start from instead of all masks; they are checked
+ * when the run starts. n 0: none. */
+VQP_EXPORT vqp_status vqpipe_set_latents(vqpipe *pipe, const int32_t *ids, uint64_t n, struct vqp_error *err);
+
+/* Loads plugins, opens model files, checks that the components fit together. Implied by vqpipe_run; repeated only after a
+ * vqpipe_set that matters. */
+VQP_EXPORT vqp_status vqpipe_load(vqpipe *pipe, struct vqp_error *err);
+
+/* The step that has just been done. Pointers are valid during the call. */
+struct vqpipe_step_event {
+    uint32_t struct_size;
+    uint32_t eval, n_evals; /* 0-based evaluation, and how many there are */
+    int32_t timestep;
+    uint32_t first_image, n_images, n_tokens; /* this event is of images first_image .. first_image + n_images - 1 */
+    const int32_t *ids;                       /* [n_images, n_tokens]; the mask is the highest id */
+    double elapsed;                           /* seconds since the run started */
+    uint32_t images_total;
+};
+struct vqpipe_run_params {
+    uint32_t struct_size;
+    uint32_t callback_steps; /* call `step` after every so many evaluations, and after the last; 0: 1 */
+    /* [pipeline-thread] Nonzero cancels the run: vqpipe_run returns VQP_E_CANCELLED. */
+    int32_t (*step)(void *ctx, const struct vqpipe_step_event *ev);
+    void *step_ctx;
+    const char *dump_dir; /* NULL, or a folder (made if missing) that gets every stage as .npy (docs/numerics.md) */
+    const char *feed_dir; /* NULL, or another run's dump: after evaluation SSS the ids become its tokens-SSS.npy */
+};
+/* Draws the pictures. params may be NULL. *out stays untouched on failure. */
+VQP_EXPORT vqp_status vqpipe_run(vqpipe *pipe, const struct vqpipe_run_params *params, vqpipe_result **out,
+                                 struct vqp_error *err);
+/* [any-thread, signal handler] Stops the run in progress, or the next one, within a layer of work. */
+VQP_EXPORT void vqpipe_cancel(vqpipe *pipe);
+
+/* ---- result ----------------------------------------------------------------------------------------------------- */
+
+VQP_EXPORT uint32_t vqpipe_result_images(const vqpipe_result *r);
+VQP_EXPORT uint32_t vqpipe_result_width(const vqpipe_result *r);
+VQP_EXPORT uint32_t vqpipe_result_height(const vqpipe_result *r);
+VQP_EXPORT uint32_t vqpipe_result_tokens(const vqpipe_result *r);
+/* Image k; NULL where k is out of range. Owned by the result. 8-bit RGB rows without padding; float RGB in 0..1; ids. */
+VQP_EXPORT const uint8_t *vqpipe_result_rgb(const vqpipe_result *r, uint32_t k);
+VQP_EXPORT const float *vqpipe_result_float(const vqpipe_result *r, uint32_t k);
+VQP_EXPORT const int32_t *vqpipe_result_ids(const vqpipe_result *r, uint32_t k);
+VQP_EXPORT uint64_t vqpipe_result_seed(const vqpipe_result *r, uint32_t k);
+VQP_EXPORT const char *vqpipe_result_prompt(const vqpipe_result *r, uint32_t k);
+
+struct vqpipe_timings { /* seconds */
+    uint32_t struct_size, evals;
+    double load, prepare, steps, finish, total;
+};
+VQP_EXPORT void vqpipe_result_timings(const vqpipe_result *r, struct vqpipe_timings *out);
+
+/* Writes the result by the extension of `pattern`: .png (one file an image; settings in tEXt chunks unless `metadata` is 0),
+ * .npy (float32 [B,H,W,3]), .ids.npy (int32 [B,N]). "{index}" and "{seed}" are replaced; several pictures and neither in the name: "-0",
+ * "-1", ... before the extension. Files are written beside, synced and renamed: an existing file is replaced only by a
+ * finished one. `scale` 1..8 enlarges PNGs, nearest neighbour. `written` (may be NULL) is called with every path. */
+VQP_EXPORT vqp_status vqpipe_result_save(const vqpipe_result *r, const char *pattern, int32_t metadata, uint32_t scale,
+                                         void (*written)(void *ctx, const char *path, uint32_t image), void *ctx,
+                                         struct vqp_error *err);
+/* The PNG of image k to an open stream ("-o -"). */
+VQP_EXPORT vqp_status vqpipe_result_write_png(const vqpipe_result *r, uint32_t k, int32_t metadata, uint32_t scale,
+                                              FILE *f, struct vqp_error *err);
+VQP_EXPORT void vqpipe_result_destroy(vqpipe_result *r);
+
+/* ---- looking inside --------------------------------------------------------------------------------------------- */
+
+/* Every plugin file that the search met, in search order. */
+struct vqpipe_plugin_info {
+    uint32_t struct_size;
+    vqp_status status;               /* VQP_OK: usable */
+    const char *path, *reason;       /* reason: why it was refused, or which file shadows it */
+    const struct vqp_plugin *plugin; /* NULL where refused */
+    uint32_t shadowed, reserved;
+};
+VQP_EXPORT void vqpipe_each_plugin(vqpipe_context *ctx, void (*each)(void *user, const struct vqpipe_plugin_info *info),
+                                   void *user);
+/* The folders searched, in order; NULL past the end. */
+VQP_EXPORT const char *vqpipe_plugin_dir(vqpipe_context *ctx, uint32_t i);
+/* The component of that name, NULL where there is none. */
+VQP_EXPORT const struct vqp_component *vqpipe_find_component(vqpipe_context *ctx, const char *name);
+/* What the pipeline would do: every effective key with its value and where it comes from, one line each. */
+VQP_EXPORT vqp_status vqpipe_print_settings(vqpipe *pipe, FILE *f, struct vqp_error *err);
+/* The effective value of one key as text ("run.steps" -> "100"), owned by the pipeline until the next call; NULL if unknown. */
+VQP_EXPORT const char *vqpipe_get(vqpipe *pipe, const char *key);
+/* The three programs as text: pieces, values, ops, memory, bytes that cross between backends. Loads the pipeline. */
+VQP_EXPORT vqp_status vqpipe_print_programs(vqpipe *pipe, FILE *f, struct vqp_error *err);
+/* Components, grid, codes, devices and files in use, one line each. Loads the pipeline. */
+VQP_EXPORT vqp_status vqpipe_print_summary(vqpipe *pipe, FILE *f, struct vqp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

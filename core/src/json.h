@@ -1,0 +1,16 @@
+/* JSON with limits: model configs. Errors name file, line and column. jansson underneath. */
+#ifndef VQP_JSON_H
+#define VQP_JSON_H
+#include <jansson.h>
+#include <vqpipe/base.h>
+
+/* Reads a whole regular file of at most max_bytes into malloc'ed memory (NUL added, not counted). Refuses FIFOs, devices and
+ * folders without blocking. VQP_E_IO with the path and errno's text. */
+vqp_status vqp_read_file(const char *path, uint64_t max_bytes, char **data, size_t *n, struct vqp_error *err);
+/* Parses an object from memory: depth <= 32, no duplicate keys (after unescaping), no BOM, no NaN or Infinity, valid UTF-8.
+ * `what` names the source in messages. VQP_E_FORMAT. */
+vqp_status vqp_json_parse(const char *what, const char *data, size_t n, json_t **out, struct vqp_error *err);
+/* Both. At most 1 MiB. */
+vqp_status vqp_json_load(const char *path, json_t **out, struct vqp_error *err);
+
+#endif
