@@ -1,0 +1,240 @@
+#include "commands.h"
+#include "job.h"
+#include "output.h"
+#include "progress.h"
+#include "say.h"
+#include "text.h"
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* ---- signals ---------------------------------------------------------------------------------------------------- */
+
+static vqpipe *volatile running; /* what a first signal cancels; NULL: nothing to wait for */
+static volatile sig_atomic_t caught;
+
+/* First signal while drawing: the run stops and frees everything. Any other: files being written go, and so do we. */
+static void on_signal(int sig)
+{
+    vqpipe *pipe = running;
+    if (pipe && !caught) {
+        caught = sig;
+        vqpipe_cancel(pipe);
+        return;
+    }
+    vqpipe_emergency_cleanup();
+    _exit(128 + sig);
+}
+
+static void catch_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+}
+
+/* ---- drawing ---------------------------------------------------------------------------------------------------- */
+
+struct drawing {
+    struct vqp_progress progress;
+    int to_stdout, too_many; /* too_many: several pictures for one stdout */
+    int metadata;
+    char *pattern;
+};
+
+static int32_t on_step(void *ctx, const struct vqpipe_step_event *ev)
+{
+    struct drawing *d = ctx;
+    d->too_many = d->to_stdout && ev->images_total > 1;
+    if (!d->too_many)
+        vqp_progress_step(&d->progress, ev);
+    return d->too_many;
+}
+
+static int refuse_several(void)
+{
+    return vqp_say_usage("--output -: stdout takes one picture; give one prompt and -n 1, or a file name");
+}
+
+static int draw(const struct vqp_args *args, struct vqp_job *job, struct drawing *d, vqpipe_result **out)
+{
+    struct vqpipe_run_params params = {
+        .struct_size = sizeof params,
+        .step = on_step,
+        .step_ctx = d,
+        .dump_dir = vqp_args_value(args, OPT_DUMP),
+        .feed_dir = vqp_args_value(args, OPT_FEED),
+    };
+    struct vqp_error err = {0};
+    running = job->pipe;
+    vqp_status status = vqpipe_run(job->pipe, &params, out, &err);
+    running = NULL;
+    vqp_progress_end(&d->progress);
+    if (caught)
+        return 128 + caught;
+    if (d->too_many)
+        return refuse_several();
+    return status ? vqp_say_error(status, &err) : 0;
+}
+
+/* ---- results ---------------------------------------------------------------------------------------------------- */
+
+struct written {
+    char **path;
+    uint32_t n;
+    int collect, failed; /* collect: for --json; else each is printed as it comes */
+};
+
+static void on_written(void *ctx, const char *path, uint32_t image)
+{
+    struct written *w = ctx;
+    (void)image;
+    if (!w->collect) {
+        printf("%s\n", path);
+        fflush(stdout);
+        return;
+    }
+    char **grown = realloc(w->path, (w->n + 1) * sizeof *grown), *copy = strdup(path);
+    if (grown)
+        w->path = grown;
+    if (!grown || !copy) {
+        w->failed = 1;
+        free(copy);
+        return;
+    }
+    w->path[w->n++] = copy;
+}
+
+static void json_result(const vqpipe_result *r, const struct written *w)
+{
+    struct vqpipe_timings t = {.struct_size = sizeof t};
+    struct rusage usage = {0};
+    vqpipe_result_timings(r, &t);
+    getrusage(RUSAGE_SELF, &usage);
+    printf("{\"version\":\"%s\",\"outputs\":[", vqpipe_version());
+    for (uint32_t i = 0; i < w->n; i++) {
+        printf("%s", i ? "," : "");
+        vqp_json_string(stdout, w->path[i]);
+    }
+    printf("],\"seeds\":[");
+    for (uint32_t k = 0; k < vqpipe_result_images(r); k++)
+        printf("%s%" PRIu64, k ? "," : "", vqpipe_result_seed(r, k));
+    printf("],\"prompts\":[");
+    for (uint32_t k = 0; k < vqpipe_result_images(r); k++) {
+        printf("%s", k ? "," : "");
+        vqp_json_string(stdout, vqpipe_result_prompt(r, k));
+    }
+    printf("],\"width\":%u,\"height\":%u,\"timings\":{\"load\":%.6f,\"prepare\":%.6f,\"steps\":%.6f,\"finish\":%.6f,"
+           "\"total\":%.6f,\"steps_per_second\":%.6f},\"peak_memory_bytes\":%lld}\n",
+           vqpipe_result_width(r), vqpipe_result_height(r), t.load, t.prepare, t.steps, t.finish, t.total,
+           t.steps > 0 ? t.evals / t.steps : 0.0, 1024LL * usage.ru_maxrss);
+}
+
+static int save_files(const struct vqp_args *args, const struct drawing *d, const vqpipe_result *r)
+{
+    struct written w = {.collect = vqp_args_count(args, OPT_JSON) > 0};
+    struct vqp_error err = {0};
+    vqp_status status = vqpipe_result_save(r, d->pattern, d->metadata, 1, on_written, &w, &err);
+    int code = status ? vqp_say_error(status, &err) : w.failed ? vqp_say_nomem() : 0;
+    if (!code && w.collect)
+        json_result(r, &w);
+    for (uint32_t i = 0; i < w.n; i++)
+        free(w.path[i]);
+    free(w.path);
+    return code;
+}
+
+static int save_to_stdout(const struct drawing *d, const vqpipe_result *r)
+{
+    struct vqp_error err = {0};
+    if (vqpipe_result_images(r) != 1)
+        return refuse_several();
+    vqp_status status = vqpipe_result_write_png(r, 0, d->metadata, 1, stdout, &err);
+    return status ? vqp_stdout_failed(err.msg) : vqp_stdout_finish();
+}
+
+static void say_seed(const struct vqp_args *args, const vqpipe_result *r)
+{
+    const char *seed = vqp_args_value(args, OPT_SEED);
+    if (seed && strcmp(seed, "random") == 0 && !vqp_args_count(args, OPT_QUIET))
+        vqp_say("seed %" PRIu64 "; -s %" PRIu64 " draws the same again", vqpipe_result_seed(r, 0),
+                vqpipe_result_seed(r, 0));
+}
+
+/* ---- before drawing --------------------------------------------------------------------------------------------- */
+
+static int check_flags(const struct vqp_args *args, int to_stdout)
+{
+    int json = vqp_args_count(args, OPT_JSON) > 0, dry = vqp_args_count(args, OPT_DRY_RUN) > 0;
+    if (json && dry)
+        return vqp_say_usage("--json and --dry-run do not go together; leave one out");
+    if (json && to_stdout)
+        return vqp_say_usage("--json and --output - both want stdout; leave one out");
+    if (to_stdout && !dry && isatty(STDOUT_FILENO))
+        return vqp_say_usage("--output -: stdout is a terminal; redirect it, or give a file name");
+    if (to_stdout && !vqp_stdout_given) {
+        vqp_say("--output -: stdout is closed; redirect it, or give a file name");
+        return vqpipe_exit_code(VQP_E_OUTPUT);
+    }
+    return 0;
+}
+
+/* Where the result goes, checked while there is nothing to lose. */
+static int settle_output(struct vqp_job *job, struct drawing *d)
+{
+    const char *metadata = vqpipe_get(job->pipe, "output.metadata");
+    d->metadata = !metadata || strcmp(metadata, "false");
+    if (d->to_stdout) {
+        const char *images = vqpipe_get(job->pipe, "run.images_per_prompt");
+        return job->prompts.n > 1 || (images && strcmp(images, "1")) ? refuse_several() : 0;
+    }
+    const char *pattern = vqpipe_get(job->pipe, "output.path");
+    d->pattern = strdup(pattern ? pattern : "");
+    return d->pattern ? vqp_output_check(d->pattern) : vqp_say_nomem();
+}
+
+static int print_plan(vqpipe *pipe)
+{
+    struct vqp_error err = {0};
+    vqp_status status = vqpipe_print_settings(pipe, stdout, &err);
+    if (!status)
+        status = vqpipe_print_summary(pipe, stdout, &err);
+    return status ? vqp_say_error(status, &err) : 0;
+}
+
+static int draw_and_save(const struct vqp_args *args, struct vqp_job *job, struct drawing *d)
+{
+    vqpipe_result *result = NULL;
+    int code = settle_output(job, d);
+    if (!code)
+        code = draw(args, job, d, &result);
+    if (!code)
+        code = d->to_stdout ? save_to_stdout(d, result) : save_files(args, d, result);
+    if (!code)
+        say_seed(args, result);
+    vqpipe_result_destroy(result);
+    free(d->pattern);
+    return code;
+}
+
+int vqp_cmd_run(const struct vqp_args *args)
+{
+    const char *output = vqp_args_value(args, OPT_OUTPUT);
+    struct drawing d = {.to_stdout = output && strcmp(output, "-") == 0};
+    struct vqp_job job = {0};
+    int code = check_flags(args, d.to_stdout);
+    if (!code)
+        code = vqp_progress_init(args, &d.progress);
+    if (!code) {
+        catch_signals();
+        code = vqp_job_load(args, &job);
+    }
+    if (!code)
+        code = vqp_args_count(args, OPT_DRY_RUN) ? print_plan(job.pipe) : draw_and_save(args, &job, &d);
+    vqp_job_close(&job);
+    return code;
+}

@@ -1,0 +1,89 @@
+#include "commands.h"
+#include "say.h"
+#include "text.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+#include <vqpipe/vqpipe.h>
+
+const struct vqp_command vqp_commands[] = {
+    {"run", "FILE.yaml", "draw pictures",
+     "Draws pictures as the pipeline in FILE.yaml says. Each file written is named on stdout.",
+     "vqpipe run pipelines/vqdiffusion.yaml -p \"a lighthouse at night\" -n 4 -s 7 --steps 50 -o night-{seed}.png",
+     vqp_cmd_run},
+    {"validate", "FILE.yaml", "check a descriptor, its plugins and its model files",
+     "Checks FILE.yaml, loads its plugins and model files, and prints what would run. Draws nothing.",
+     "vqpipe validate pipelines/vqdiffusion.yaml --set components.scheduler.use=halton", vqp_cmd_validate},
+    {"program", "FILE.yaml", "print the programs that would be compiled",
+     "Prints the recorded programs: pieces, values, ops, memory, and bytes that cross between backends.",
+     "vqpipe program pipelines/vqdiffusion.yaml --backend cpu -n 4", vqp_cmd_program},
+    {"plugins", NULL, "list the plugins found, and why others were refused",
+     "Lists every plugin file of the search folders: usable, shadowed by an earlier one, or refused with the reason.",
+     "vqpipe plugins --plugin-path ./my-plugins", vqp_cmd_plugins},
+    {"inspect", "NAME|FILE.yaml|PLUGIN.so", "show a component's options, a pipeline or a plugin",
+     "NAME: the options of a component, with types, ranges and defaults. FILE.yaml: every setting and where it comes\n"
+     "from, and what would run. PLUGIN.so: its components and their options.",
+     "vqpipe inspect vq-diffusion --json", vqp_cmd_inspect},
+    {0},
+};
+
+int vqp_stdout_given = 1;
+
+/* A file opened later must not land on descriptor 1 or 2, where every message would go into it. */
+static void open_standard_fds(void)
+{
+    vqp_stdout_given = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+static int unknown(const char *word)
+{
+    const char *best = NULL;
+    size_t distance = 0;
+    if (word[0] == '-')
+        return vqp_say_usage("%s before a sub-command is unknown; vqpipe --help shows the usage", word);
+    for (const struct vqp_command *c = vqp_commands; c->name; c++)
+        vqp_nearer(word, c->name, &best, &distance);
+    if (best)
+        return vqp_say_usage("unknown sub-command '%s'; did you mean '%s'?", word, best);
+    return vqp_say_usage("unknown sub-command '%s'; vqpipe --help lists them", word);
+}
+
+static int run_command(const struct vqp_command *command, int argc, char **argv)
+{
+    struct vqp_args args;
+    int help = 0, code = vqp_args_parse(command, argc, argv, &args, &help);
+    if (help)
+        vqp_help_command(command, stdout);
+    else if (code == 0)
+        code = command->run(&args);
+    vqp_args_free(&args);
+    return code;
+}
+
+/* The locale stays "C": decimal points are points, whatever the environment says. */
+int main(int argc, char **argv)
+{
+    open_standard_fds();
+    signal(SIGPIPE, SIG_IGN);
+    const char *word = argc > 1 ? argv[1] : NULL;
+    int code = 0;
+    if (!word) {
+        code = vqp_say_usage("no sub-command; vqpipe --help lists them");
+    } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        vqp_help(stdout);
+    } else if (strcmp(word, "--version") == 0) {
+        printf("vqpipe %s\n", vqpipe_version());
+    } else {
+        const struct vqp_command *command = vqp_command_find(word);
+        code = command ? run_command(command, argc - 2, argv + 2) : unknown(word);
+    }
+    int flushed = vqp_stdout_finish();
+    return code ? code : flushed;
+}

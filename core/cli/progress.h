@@ -1,0 +1,23 @@
+/* How far a run is, on stderr: a bar, lines, JSON events or nothing. */
+#ifndef VQP_CLI_PROGRESS_H
+#define VQP_CLI_PROGRESS_H
+#include "args.h"
+#include <vqpipe/vqpipe.h>
+
+struct vqp_progress {
+    enum {
+        PROGRESS_NONE,
+        PROGRESS_BAR,
+        PROGRESS_LINES,
+        PROGRESS_JSON
+    } kind;
+    double first_at, first_done; /* when the first step was done, and the share of the work it was */
+    double shown_at, shown_done;
+};
+/* From --progress and --quiet. 0, or the exit code after a message. */
+int vqp_progress_init(const struct vqp_args *args, struct vqp_progress *out);
+void vqp_progress_step(struct vqp_progress *p, const struct vqpipe_step_event *ev);
+/* Leaves the line clean for what follows. */
+void vqp_progress_end(struct vqp_progress *p);
+
+#endif

@@ -1,0 +1,23 @@
+/* Text that goes somewhere: into YAML values, into JSON; and the nearest known word. */
+#ifndef VQP_CLI_TEXT_H
+#define VQP_CLI_TEXT_H
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Decodes one strict UTF-8 character (no overlong forms, surrogates or NUL). Its length, or 0. */
+size_t vqp_utf8_next(const char *s, size_t n, uint32_t *code);
+/* n, or the offset of the first byte that is not strict UTF-8. */
+size_t vqp_utf8_good(const char *s, size_t n);
+
+/* s as a double-quoted YAML scalar, so that no character of it means anything; s is valid UTF-8. To be freed; NULL: out of
+ * memory. */
+char *vqp_yaml_quoted(const char *s);
+
+/* s as a JSON string; what is not UTF-8 becomes U+FFFD. NULL is written as null. */
+void vqp_json_string(FILE *f, const char *s);
+
+/* Offers a candidate for `word`; *best and *distance (start: NULL, 0) keep the nearest one that may have been meant. */
+void vqp_nearer(const char *word, const char *candidate, const char **best, size_t *distance);
+
+#endif
