@@ -32,7 +32,8 @@ const struct vqp_tensor *vqp_weights_find(const struct vqp_weights *w, const cha
 /* The first NaN or infinity of a float tensor as an error that names file, tensor and element index; scanned once per
  * mapping, remembered. */
 vqp_status vqp_weights_check_finite(struct vqp_weights *w, const struct vqp_tensor *t, struct vqp_error *err);
-/* Called when the last close unmaps a file, once for every tensor: backends forget packed copies. */
+/* Called when the last close unmaps a file, once for every tensor: backends forget packed copies. One callback, which a later call
+ * replaces and NULL removes; the cache is not locked while it runs. */
 void vqp_weight_cache_on_unmap(struct vqp_weight_cache *c, void (*fn)(void *ctx, const void *data), void *ctx);
 
 #endif
