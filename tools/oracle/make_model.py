@@ -4,7 +4,7 @@
     make_model.py SPEC.json OUT_DIR [--dtype f32|f16] [--tokenizer DIR]
 
 SPEC.json holds the five configs ("transformer", "vqvae", "text_encoder", "scheduler",
-"learned_classifier_free_sampling_embeddings") and a "seed". Needs numpy alone: every tensor is drawn from a
+"learned_classifier_free_sampling_embeddings"), a "seed" and perhaps a "dtype". Needs numpy alone: every tensor is drawn from a
 generator keyed by (seed, tensor name), so the same spec gives the same values everywhere, but for a last-bit
 difference in rare draws between numpy versions: compare numbers, not hashes.
 """
@@ -159,12 +159,12 @@ def main():
     a = argparse.ArgumentParser()
     a.add_argument("spec")
     a.add_argument("out")
-    a.add_argument("--dtype", default="f32", choices=["f32", "f16"])
+    a.add_argument("--dtype", choices=["f32", "f16"], help="default: the spec's, else f32")
     a.add_argument("--tokenizer")
     a = a.parse_args()
     with open(a.spec) as f:
         spec = json.load(f)
-    dtype = np.float16 if a.dtype == "f16" else np.float32
+    dtype = {"f32": np.float32, "f16": np.float16}[a.dtype or spec.get("dtype", "f32")]
 
     def part(folder, head, weights, shapes, config_name="config.json"):
         d = os.path.join(a.out, folder)

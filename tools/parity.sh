@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# The long comparison with the reference pipeline: every case of tests/golden run anew by torch and by us, compared stage by
+# stage. One line a case; exit 1 where one falls short.
+#
+#   tools/parity.sh [-b BUILD_DIR] [-k BACKEND] [-m] [PYTHON]
+#
+# PYTHON (or $VQP_REFERENCE_PYTHON) has numpy, torch, transformers and a diffusers that still has VQDiffusionPipeline.
+# -m only makes the models, which needs numpy alone. Work goes to BUILD_DIR/parity; reference dumps made there before are used again.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=$root/build backend=reference models_only=
+while getopts b:k:m flag; do
+    case $flag in
+    b) build=$OPTARG ;;
+    k) backend=$OPTARG ;;
+    m) models_only=1 ;;
+    *) exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+python=${1:-${VQP_REFERENCE_PYTHON:-}}
+if ! "${python:-false}" -c "import numpy" 2>/dev/null; then
+    echo "parity.sh: \"$python\" is no Python with numpy; name one as the argument or in VQP_REFERENCE_PYTHON" >&2
+    exit 2
+fi
+golden=$root/tests/golden tokenizer=$root/models/postcards/tokenizer oracle=$root/tools/oracle work=$build/parity
+mkdir -p "$work/models" "$work/reference" "$work/dump"
+
+for spec in "$golden"/specs/*.json; do
+    name=$(basename "$spec" .json)
+    "$python" "$oracle/make_model.py" "$spec" "$work/models/$name"
+    if [ -d "$golden/models/$name" ] && ! diff -rq "$golden/models/$name" "$work/models/$name" >/dev/null; then
+        echo "$name: the committed model is not quite what its spec gives here (another numpy?); using the committed one"
+    fi
+done
+if [ -n "$models_only" ]; then
+    exit 0
+fi
+
+model_dir() {
+    local dir
+    for dir in "$golden/models/$1" "$root/models/$1" "$work/models/$1"; do
+        if [ -d "$dir" ]; then
+            echo "$dir"
+            return
+        fi
+    done
+    echo "parity.sh: no model $1" >&2
+    return 1
+}
+
+# One value of case.json, or its arguments one a line: as the oracle takes them, or as our command line does.
+case_json() {
+    "$python" - "$1/case.json" "$2" <<'PY'
+import json, os, sys
+path, what = sys.argv[1:]
+case = json.load(open(path))
+ours = {"--prompt": "-p", "--seed": "-s", "--images-per-prompt": "-n"}
+if what == "model":
+    print(case["model"])
+for flag, value in zip(case["args"][::2], case["args"][1::2]):
+    if flag == "--latents":
+        value = os.path.join(os.path.dirname(path), value)
+    if what == "oracle":
+        print(flag, value, sep="\n")
+    if what == "ours" and flag != "--every":
+        print(ours.get(flag, flag), value, sep="\n")
+if what == "ours":
+    for key, value in case.get("set", {}).items():
+        print("--set", f"{key}={value}", sep="\n")
+PY
+}
+
+failed=0
+# $1: case folder; $2: folder of the reference's dump
+compare_case() {
+    local name model args
+    name=$(basename "$1")
+    model=$(model_dir "$(case_json "$1" model)")
+    mapfile -t args < <(case_json "$1" ours)
+    rm -rf "$work/dump/$name"
+    if "$build/bin/vqpipe" run "$golden/golden.yaml" -q --model "$model" --set "components.tokenizer.path=$tokenizer" \
+        --backend "$backend" "${args[@]}" --dump "$work/dump/$name" -o "$work/dump/$name.ids.npy"; then
+        "$python" "$oracle/compare.py" "$2" "$work/dump/$name" || failed=1
+    else
+        echo "$name: the run failed"
+        failed=1
+    fi
+}
+
+for dir in "$root"/../shared/oracle/golden/*/; do
+    if [ -f "$dir/case.json" ]; then
+        compare_case "${dir%/}" "${dir%/}"
+    fi
+done
+if ! "$python" -c "import torch, transformers, diffusers" 2>/dev/null; then
+    echo "parity.sh: $python has no torch, transformers or diffusers: the other cases need them" >&2
+    exit 1
+fi
+for dir in "$golden"/cases/*/ "$golden"/long/*/; do
+    dir=${dir%/} name=$(basename "$dir")
+    reference=$work/reference/$name
+    if ! cmp -s "$dir/case.json" "$reference/case.json"; then
+        rm -rf "$reference"
+        mapfile -t args < <(case_json "$dir" oracle)
+        if ! "$python" "$oracle/oracle.py" "$(model_dir "$(case_json "$dir" model)")" "$reference" --tokenizer "$tokenizer" \
+            --stack "${args[@]}" >"$work/oracle.log" 2>&1; then
+            tail -n 5 "$work/oracle.log" >&2
+            echo "$name: the reference failed"
+            failed=1
+            continue
+        fi
+        cp "$dir/case.json" "$reference/"
+    fi
+    compare_case "$dir" "$reference"
+done
+exit $failed
