@@ -41,5 +41,8 @@ vqp_status vqp_node_set(struct vqp_arena *a, struct vqp_node *root, const char *
                         struct vqp_error *err);
 /* "FILE:LINE:COL: " or "--set: " into buf; returns buf. */
 char *vqp_origin_text(const struct vqp_origin *o, char *buf, size_t n);
+/* vqp_fail with the origin before the sentence. */
+__attribute__((format(printf, 4, 5))) vqp_status vqp_refuse_at(struct vqp_error *err, vqp_status code,
+                                                               const struct vqp_origin *o, const char *fmt, ...);
 
 #endif

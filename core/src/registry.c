@@ -1,0 +1,358 @@
+#include "registry.h"
+#include "arena.h"
+#include "text.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fenv.h>
+#include <limits.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct vqp_registry {
+    struct vqp_arena arena;
+    const char **dirs; /* canonical where they exist */
+    uint32_t n_dirs;
+    struct vqp_plugin_entry *entries;
+    uint32_t n, room;
+};
+
+/* ---- what loading must not change ------------------------------------------------------------------------------- */
+
+/* Opening a shared object runs its constructors, before anything can be said about them. */
+struct process_state {
+    char *locale;
+    int cwd; /* a descriptor of it, -1 if there is none */
+    sigset_t mask;
+    fenv_t fp;
+};
+
+static int save_state(struct process_state *s)
+{
+    const char *locale = setlocale(LC_ALL, NULL);
+    s->locale = locale ? strdup(locale) : NULL;
+    s->cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    pthread_sigmask(SIG_SETMASK, NULL, &s->mask);
+    fegetenv(&s->fp);
+    return s->locale != NULL;
+}
+
+static int same_folder(int a, int b)
+{
+    struct stat x, y;
+    return !fstat(a, &x) && !fstat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Rounding, denormals and traps, without the flags that any arithmetic raises. */
+static int same_fp(const fenv_t *a, const fenv_t *b)
+{
+#if defined __x86_64__
+    return a->__control_word == b->__control_word && !((a->__mxcsr ^ b->__mxcsr) & ~0x3Fu);
+#elif defined __aarch64__
+    return a->__fpcr == b->__fpcr;
+#else
+    return !memcmp(a, b, sizeof *a);
+#endif
+}
+
+static int same_mask(const sigset_t *a, const sigset_t *b)
+{
+    for (int i = 1; i <= SIGRTMAX; i++)
+        if (sigismember(a, i) != sigismember(b, i))
+            return 0;
+    return 1;
+}
+
+/* Puts everything back; what had changed goes into buf, separated by commas. */
+static void restore_state(struct process_state *s, char *buf, size_t n)
+{
+    const char *locale = setlocale(LC_ALL, NULL);
+    int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    sigset_t mask;
+    fenv_t fp;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    fegetenv(&fp);
+    const char *locale_changed = !locale || strcmp(locale, s->locale) ? ", the locale" : "";
+    const char *cwd_changed = s->cwd >= 0 && !same_folder(cwd, s->cwd) ? ", the current folder" : "";
+    const char *mask_changed = same_mask(&mask, &s->mask) ? "" : ", the signal mask";
+    const char *fp_changed = same_fp(&fp, &s->fp) ? "" : ", the floating-point mode";
+    if (*locale_changed)
+        setlocale(LC_ALL, s->locale);
+    if (*cwd_changed && fchdir(s->cwd))
+        cwd_changed = ", the current folder (which cannot be put back)";
+    pthread_sigmask(SIG_SETMASK, &s->mask, NULL);
+    fesetenv(&s->fp);
+    snprintf(buf, n, "%s%s%s%s", locale_changed, cwd_changed, mask_changed, fp_changed);
+    free(s->locale);
+    if (s->cwd >= 0)
+        close(s->cwd);
+    if (cwd >= 0)
+        close(cwd);
+}
+
+/* ---- scanning --------------------------------------------------------------------------------------------------- */
+
+static vqp_status no_memory(struct vqp_error *err)
+{
+    return vqp_fail(err, VQP_E_NOMEM, "out of memory while looking for plugins");
+}
+
+/* A second reason joins the first. */
+static vqp_status add_reason(struct vqp_registry *r, struct vqp_plugin_entry *e, const char *what, const char *object)
+{
+    e->reason =
+        vqp_arena_printf(&r->arena, "%s%s%s%s", e->reason ? e->reason : "", e->reason ? "; " : "", what, object);
+    return e->reason ? VQP_OK : VQP_E_NOMEM;
+}
+
+static vqp_status append(struct vqp_registry *r, const char *path, uint32_t dir, struct vqp_plugin_entry **out)
+{
+    if (r->n == r->room) {
+        uint32_t room = r->room ? 2 * r->room : 16;
+        struct vqp_plugin_entry *grown = reallocarray(r->entries, room, sizeof *grown);
+        if (!grown)
+            return VQP_E_NOMEM;
+        r->entries = grown;
+        r->room = room;
+    }
+    struct vqp_plugin_entry *e = &r->entries[r->n];
+    *e = (struct vqp_plugin_entry){.path = vqp_arena_strdup(&r->arena, path), .dir = dir};
+    if (!e->path)
+        return VQP_E_NOMEM;
+    r->n++;
+    *out = e;
+    return VQP_OK;
+}
+
+/* Marks the newest entry where an earlier one stands in its way. */
+static vqp_status compare_with_earlier(struct vqp_registry *r, struct vqp_plugin_entry *e)
+{
+    for (struct vqp_plugin_entry *p = r->entries; p < e; p++) {
+        if (!p->plugin || p->shadowed || (p->plugin != e->plugin && strcmp(p->plugin->id, e->plugin->id)))
+            continue;
+        if (p->dir != e->dir || p->plugin == e->plugin) {
+            e->shadowed = 1;
+            return add_reason(r, e, p->plugin == e->plugin ? "the same file as " : "shadowed by ", p->path);
+        }
+        vqp_status s = add_reason(r, e, "refused on use, its id is also that of ", p->path);
+        return s == VQP_OK ? add_reason(r, p, "refused on use, its id is also that of ", e->path) : s;
+    }
+    return VQP_OK;
+}
+
+static vqp_status load_entry(struct vqp_registry *r, struct vqp_plugin_entry *e)
+{
+    struct process_state state;
+    struct vqp_error why = {0};
+    char changed[160];
+    if (!save_state(&state)) {
+        if (state.cwd >= 0)
+            close(state.cwd);
+        return VQP_E_NOMEM;
+    }
+    e->status = vqp_loader_open(e->path, &e->plugin, &why);
+    restore_state(&state, changed, sizeof changed);
+    vqp_status s = VQP_OK;
+    if (e->status != VQP_OK)
+        s = add_reason(r, e, why.msg, "");
+    if (s == VQP_OK && *changed)
+        s = add_reason(r, e, "while loading it changed (put back since): ", changed + 2);
+    return s == VQP_OK && e->plugin ? compare_with_earlier(r, e) : s;
+}
+
+static int is_so(const struct dirent *d)
+{
+    size_t n = strlen(d->d_name);
+    return n > 3 && d->d_name[0] != '.' && !strcmp(d->d_name + n - 3, ".so");
+}
+
+/* Byte order, whatever the locale: the same search everywhere. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static vqp_status scan_file(struct vqp_registry *r, uint32_t dir, const char *name)
+{
+    char real[PATH_MAX];
+    struct vqp_plugin_entry *e;
+    char *path = NULL;
+    if (asprintf(&path, "%s/%s", r->dirs[dir], name) < 0)
+        return VQP_E_NOMEM;
+    vqp_status s = append(r, realpath(path, real) ? real : path, dir, &e);
+    free(path);
+    return s == VQP_OK ? load_entry(r, e) : s;
+}
+
+static vqp_status scan_dir(struct vqp_registry *r, uint32_t dir)
+{
+    struct dirent **names = NULL;
+    for (uint32_t i = 0; i < dir; i++)
+        if (!strcmp(r->dirs[i], r->dirs[dir]))
+            return VQP_OK; /* given twice */
+    int n = scandir(r->dirs[dir], &names, is_so, by_name);
+    if (n < 0) {
+        struct vqp_plugin_entry *e;
+        if (errno == ENOENT || errno == ENOTDIR)
+            return VQP_OK;
+        int why = errno;
+        vqp_status s = why == ENOMEM ? VQP_E_NOMEM : append(r, r->dirs[dir], dir, &e);
+        if (s != VQP_OK)
+            return s;
+        e->status = VQP_E_PLUGIN;
+        return add_reason(r, e, "the folder cannot be read: ", strerror(why));
+    }
+    vqp_status s = VQP_OK;
+    for (int i = 0; i < n; i++) {
+        if (s == VQP_OK)
+            s = scan_file(r, dir, names[i]->d_name);
+        free(names[i]);
+    }
+    free(names);
+    return s;
+}
+
+vqp_status vqp_registry_create(const char *const *dirs, uint32_t n_dirs, struct vqp_registry **out,
+                               struct vqp_error *err)
+{
+    struct vqp_registry *r = calloc(1, sizeof *r);
+    if (!r)
+        return no_memory(err);
+    r->dirs = vqp_arena_alloc(&r->arena, n_dirs, sizeof *r->dirs);
+    vqp_status s = r->dirs ? VQP_OK : VQP_E_NOMEM;
+    for (uint32_t i = 0; s == VQP_OK && i < n_dirs; i++) {
+        char real[PATH_MAX];
+        r->dirs[i] = vqp_arena_strdup(&r->arena, realpath(dirs[i], real) ? real : dirs[i]);
+        if (!r->dirs[i])
+            s = VQP_E_NOMEM;
+        else
+            r->n_dirs++;
+    }
+    for (uint32_t i = 0; s == VQP_OK && i < n_dirs; i++)
+        s = scan_dir(r, i);
+    if (s != VQP_OK) {
+        vqp_registry_destroy(r);
+        return no_memory(err);
+    }
+    *out = r;
+    return VQP_OK;
+}
+
+void vqp_registry_destroy(struct vqp_registry *r)
+{
+    if (!r)
+        return;
+    free(r->entries);
+    vqp_arena_free(&r->arena);
+    free(r);
+}
+
+uint32_t vqp_registry_count(const struct vqp_registry *r)
+{
+    return r->n;
+}
+
+const struct vqp_plugin_entry *vqp_registry_at(const struct vqp_registry *r, uint32_t i)
+{
+    return i < r->n ? &r->entries[i] : NULL;
+}
+
+uint32_t vqp_registry_dirs(const struct vqp_registry *r, const char *const **dirs)
+{
+    *dirs = r->dirs;
+    return r->n_dirs;
+}
+
+/* ---- finding ---------------------------------------------------------------------------------------------------- */
+
+static const struct vqp_component *component_of(const struct vqp_plugin_entry *e, const char *name)
+{
+    if (!e->plugin || e->shadowed)
+        return NULL;
+    for (const struct vqp_component *const *c = e->plugin->components; *c; c++)
+        if (!strcmp((*c)->name, name))
+            return *c;
+    return NULL;
+}
+
+/* Another usable file of the same folder with the same id, or NULL. */
+static const struct vqp_plugin_entry *twin_of(const struct vqp_registry *r, const struct vqp_plugin_entry *e)
+{
+    for (const struct vqp_plugin_entry *p = r->entries; p < r->entries + r->n; p++)
+        if (p != e && p->plugin && !p->shadowed && !strcmp(p->plugin->id, e->plugin->id))
+            return p;
+    return NULL;
+}
+
+/* A refused file whose name resembles `name`: "backend-cpu.so" for "cpu". */
+static const struct vqp_plugin_entry *refused_like(const struct vqp_registry *r, const char *name)
+{
+    for (const struct vqp_plugin_entry *e = r->entries; e < r->entries + r->n; e++) {
+        char stem[NAME_MAX + 1];
+        const char *slash = strrchr(e->path, '/'), *file = slash ? slash + 1 : e->path;
+        size_t n = strlen(file);
+        if (e->status == VQP_OK || n < 4 || n > NAME_MAX)
+            continue;
+        memcpy(stem, file, n - 3);
+        stem[n - 3] = 0;
+        struct vqp_nearest near = {.word = name};
+        vqp_nearest_offer(&near, stem);
+        if (near.best || strstr(stem, name) || strstr(name, stem))
+            return e;
+    }
+    return NULL;
+}
+
+static vqp_status not_found(const struct vqp_registry *r, uint32_t iface, const char *name, struct vqp_error *err)
+{
+    struct vqp_nearest near = {.word = name};
+    char quoted[80], meant[100] = "", refused[300] = "", searched[300] = "no folder";
+    for (const struct vqp_plugin_entry *e = r->entries; e < r->entries + r->n; e++)
+        for (uint32_t i = 0; e->plugin && !e->shadowed && e->plugin->components[i]; i++)
+            if (!iface || e->plugin->components[i]->iface == iface)
+                vqp_nearest_offer(&near, e->plugin->components[i]->name);
+    if (near.best)
+        snprintf(meant, sizeof meant, "; did you mean '%s'?", near.best);
+    const struct vqp_plugin_entry *e = refused_like(r, name);
+    if (e)
+        snprintf(refused, sizeof refused, "; %s was refused: %s", e->path, e->reason);
+    for (uint32_t i = 0, at = 0; i < r->n_dirs && at < sizeof searched; i++)
+        at += (uint32_t)snprintf(searched + at, sizeof searched - at, "%s%s", i ? ", " : "", r->dirs[i]);
+    return vqp_fail(err, VQP_E_PLUGIN, "no %s is called '%s'%s%s (searched: %s)", vqp_iface_name(iface),
+                    vqp_quote(name, strlen(name), quoted, sizeof quoted), meant, refused, searched);
+}
+
+vqp_status vqp_registry_find(const struct vqp_registry *r, uint32_t iface, const char *name,
+                             const struct vqp_component **out, const struct vqp_plugin_entry **entry,
+                             struct vqp_error *err)
+{
+    const struct vqp_plugin_entry *found = NULL;
+    const struct vqp_component *c = NULL;
+    for (const struct vqp_plugin_entry *e = r->entries; e < r->entries + r->n; e++) {
+        const struct vqp_component *here = component_of(e, name);
+        if (!here)
+            continue;
+        if (found)
+            return vqp_fail(err, VQP_E_PLUGIN, "'%s' is in two plugins, %s and %s; remove one of them", name,
+                            found->path, e->path);
+        found = e;
+        c = here;
+    }
+    if (!found)
+        return not_found(r, iface, name, err);
+    const struct vqp_plugin_entry *twin = twin_of(r, found);
+    if (twin)
+        return vqp_fail(err, VQP_E_PLUGIN, "'%s' cannot be used: %s and %s have one id, %s; remove one of them", name,
+                        found->path, twin->path, found->plugin->id);
+    if (iface && c->iface != iface)
+        return vqp_fail(err, VQP_E_PLUGIN, "'%s' is a %s, not a %s (%s); name another one", name,
+                        vqp_iface_name(c->iface), vqp_iface_name(iface), found->path);
+    *out = c;
+    if (entry)
+        *entry = found;
+    return VQP_OK;
+}
