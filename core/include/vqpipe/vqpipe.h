@@ -97,6 +97,9 @@ VQP_EXPORT vqp_status vqpipe_run(vqpipe *pipe, const struct vqpipe_run_params *p
 /* [any-thread, signal handler] Stops the run in progress, or the next one, within a layer of work. */
 VQP_EXPORT void vqpipe_cancel(vqpipe *pipe);
 
+/* [any-thread, signal handler] Removes files that are half written, in every context of the process: the last thing before _exit. */
+VQP_EXPORT void vqpipe_emergency_cleanup(void);
+
 /* ---- result ----------------------------------------------------------------------------------------------------- */
 
 VQP_EXPORT uint32_t vqpipe_result_images(const vqpipe_result *r);

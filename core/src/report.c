@@ -1,0 +1,71 @@
+/* What a pipeline says about itself: settings, summary, programs. */
+#include "pipeline.h"
+#include "shape.h"
+#include <inttypes.h>
+#include <string.h>
+
+static void print_list(const struct vqp_settings *s, FILE *f)
+{
+    for (const struct vqp_setting *n = s->list; n; n = n->next)
+        fprintf(f, "%-40s %-32s # %s\n", n->key, n->value, n->origin);
+}
+
+vqp_status vqpipe_print_settings(vqpipe *pipe, FILE *f, struct vqp_error *err)
+{
+    vqp_status st = vqpipe_load(pipe, err);
+    if (st)
+        return st;
+    print_list(&pipe->assembly->settings, f);
+    print_list(&pipe->assembly->parts, f);
+    return VQP_OK;
+}
+
+vqp_status vqpipe_print_summary(vqpipe *pipe, FILE *f, struct vqp_error *err)
+{
+    vqp_status st = vqpipe_load(pipe, err);
+    if (st)
+        return st;
+    const struct vqp_assembly *a = pipe->assembly;
+    fprintf(f, "pipeline      %s (%s)\n", a->settings.name, pipe->file);
+    for (uint32_t i = 0; i < VQP_N_COMPONENTS; i++) {
+        const struct vqp_instance *c = &a->component[i];
+        if (!c->self)
+            continue;
+        fprintf(f, "%-13s %s", c->key, c->use);
+        if (c->backend)
+            fprintf(f, " on %s %s", c->backend->name, c->backend->precision);
+        for (uint32_t k = 0; k < c->n_folders; k++)
+            fprintf(f, "%s%s", k ? ", " : "; ", vqp_weights_file(c->folder[k].weights));
+        fputc('\n', f);
+    }
+    for (const struct vqp_backend_instance *b = a->backends; b; b = b->next)
+        fprintf(f, "backend       %s %s: %s\n", b->name, b->precision, b->info.name);
+    fprintf(f, "grid          %u x %u tokens, %u codes and the mask; pictures of %u x %u\n", a->denoiser.grid_w,
+            a->denoiser.grid_h, a->denoiser.n_codes, a->denoiser.grid_w * a->decoder.scale,
+            a->denoiser.grid_h * a->decoder.scale);
+    fprintf(f, "run           %u image%s, %u evaluations%s\n", vqp_pipe_images(pipe),
+            vqp_pipe_images(pipe) == 1 ? "" : "s", a->n_evals, a->guided ? ", guided" : "");
+    return VQP_OK;
+}
+
+vqp_status vqpipe_print_programs(vqpipe *pipe, FILE *f, struct vqp_error *err)
+{
+    static const char *const phases[] = {"prepare", "step", "finish"};
+    struct vqp_session *s;
+    vqp_status st = vqpipe_load(pipe, err);
+    if (st)
+        return st;
+    struct vqp_session_key key = vqp_pipe_key(pipe, vqp_pipe_batch(pipe, 0), 0);
+    if ((st = vqp_pipe_session(pipe, &key, &s, err)))
+        return st;
+    for (uint32_t phase = 0; phase < VQP_N_PHASES; phase++) {
+        for (const struct vqp_piece *p = s->piece[phase]; p; p = p->next) {
+            fprintf(f, "# piece of %s on %s %s\n", phases[phase], p->backend->name, p->backend->precision);
+            vqp_program_dump(vqp_program_view(p->program), f);
+        }
+        if (vqp_session_crossing(s, phase))
+            fprintf(f, "# %s: %" PRIu64 " bytes cross between backends each time\n", phases[phase],
+                    vqp_session_crossing(s, phase));
+    }
+    return VQP_OK;
+}
