@@ -255,7 +255,7 @@ void vqp_help(FILE *f)
         fprintf(f, "  vqpipe %-33s %s\n", left, c->summary);
     }
     fputs(
-        "  vqpipe COMMAND --help                     every option of a command\n"
+        "  vqpipe COMMAND --help                    every option of a command\n"
         "  vqpipe --version                          the version\n\n"
         "Example:\n  vqpipe run pipelines/vqdiffusion.yaml -p \"a house with a red roof under a starry night sky\"\n\n"
         "Exit codes: 0 done, 1 internal, 2 usage or descriptor, 3 model files, 4 plugin or component, 5 device or\n"

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- signals ---------------------------------------------------------------------------------------------------- */
@@ -44,6 +45,7 @@ struct drawing {
     int to_stdout, too_many; /* too_many: several pictures for one stdout */
     int metadata;
     char *pattern;
+    double load_seconds;
 };
 
 static int32_t on_step(void *ctx, const struct vqpipe_step_event *ev)
@@ -109,7 +111,8 @@ static void on_written(void *ctx, const char *path, uint32_t image)
     w->path[w->n++] = copy;
 }
 
-static void json_result(const vqpipe_result *r, const struct written *w)
+/* Loading was done before the run, so it is added to what the result knows. */
+static void json_result(const vqpipe_result *r, const struct written *w, double load_seconds)
 {
     struct vqpipe_timings t = {.struct_size = sizeof t};
     struct rusage usage = {0};
@@ -130,8 +133,8 @@ static void json_result(const vqpipe_result *r, const struct written *w)
     }
     printf("],\"width\":%u,\"height\":%u,\"timings\":{\"load\":%.6f,\"prepare\":%.6f,\"steps\":%.6f,\"finish\":%.6f,"
            "\"total\":%.6f,\"steps_per_second\":%.6f},\"peak_memory_bytes\":%lld}\n",
-           vqpipe_result_width(r), vqpipe_result_height(r), t.load, t.prepare, t.steps, t.finish, t.total,
-           t.steps > 0 ? t.evals / t.steps : 0.0, 1024LL * usage.ru_maxrss);
+           vqpipe_result_width(r), vqpipe_result_height(r), load_seconds, t.prepare, t.steps, t.finish,
+           load_seconds + t.total, t.steps > 0 ? t.evals / t.steps : 0.0, 1024LL * usage.ru_maxrss);
 }
 
 static int save_files(const struct vqp_args *args, const struct drawing *d, const vqpipe_result *r)
@@ -141,7 +144,7 @@ static int save_files(const struct vqp_args *args, const struct drawing *d, cons
     vqp_status status = vqpipe_result_save(r, d->pattern, d->metadata, 1, on_written, &w, &err);
     int code = status ? vqp_say_error(status, &err) : w.failed ? vqp_say_nomem() : 0;
     if (!code && w.collect)
-        json_result(r, &w);
+        json_result(r, &w, d->load_seconds);
     for (uint32_t i = 0; i < w.n; i++)
         free(w.path[i]);
     free(w.path);
@@ -221,6 +224,13 @@ static int draw_and_save(const struct vqp_args *args, struct vqp_job *job, struc
     return code;
 }
 
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 int vqp_cmd_run(const struct vqp_args *args)
 {
     const char *output = vqp_args_value(args, OPT_OUTPUT);
@@ -231,7 +241,9 @@ int vqp_cmd_run(const struct vqp_args *args)
         code = vqp_progress_init(args, &d.progress);
     if (!code) {
         catch_signals();
+        double start = seconds_now();
         code = vqp_job_load(args, &job);
+        d.load_seconds = seconds_now() - start;
     }
     if (!code)
         code = vqp_args_count(args, OPT_DRY_RUN) ? print_plan(job.pipe) : draw_and_save(args, &job, &d);
