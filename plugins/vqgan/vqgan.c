@@ -73,7 +73,7 @@ static vqp_status read_channels(struct vqp_vqgan *m, const struct vqp_list *chan
     for (uint32_t i = 0; i < channels->n; i++) {
         if (c[i] < 1 || c[i] > 65536 || c[i] % m->groups)
             return vqp_fail(err, VQP_E_FORMAT,
-                            "block_out_channels has %lld, which is not a multiple of norm_num_groups %u in 1..65536 "
+                            "block_out_channels has %lld; each must be 1..65536 and a multiple of norm_num_groups %u "
                             "(config.json in %s)",
                             (long long)c[i], m->groups, path);
         m->channels[i] = c[i];
@@ -92,10 +92,9 @@ static vqp_status read_options(struct vqp_vqgan *m, const struct options *o, con
                             .latent_width = o->latent_channels,
                             .n_down = o->down_block_types.n};
     if (o->in_channels != 3 || o->out_channels != 3)
-        return vqp_fail(
-            err, VQP_E_FORMAT,
-            "in_channels is %lld and out_channels %lld, and only 3 colours are supported (config.json in %s)",
-            (long long)o->in_channels, (long long)o->out_channels, path);
+        return vqp_fail(err, VQP_E_FORMAT,
+                        "in_channels is %lld and out_channels %lld, and both must be 3 (config.json in %s)",
+                        (long long)o->in_channels, (long long)o->out_channels, path);
     vqp_status st = read_channels(m, &o->block_out_channels, path, err);
     if (!st)
         st = read_types("up_block_types", &o->up_block_types, "UpDecoderBlock2D", "AttnUpDecoderBlock2D", m->n_levels,
