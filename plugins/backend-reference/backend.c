@@ -18,7 +18,7 @@
 
 static const struct vqp_ref_kind kinds[VQP_OP_PLAIN_END] = {
     [VQP_OP_EMBEDDING] = ALONE(embedding),
-    [VQP_OP_LINEAR] = WITH_SCRATCH(linear),
+    [VQP_OP_LINEAR] = ALONE(linear),
     [VQP_OP_LAYER_NORM] = ALONE(layer_norm),
     [VQP_OP_RMS_NORM] = ALONE(layer_norm),
     [VQP_OP_SDPA] = WITH_SCRATCH(sdpa),
@@ -171,12 +171,19 @@ static uint32_t activation(const struct vqp_op *op)
     }
 }
 
+static int has_matrix(const struct vqp_op *op)
+{
+    return op->kind == VQP_OP_LINEAR || op->kind == VQP_OP_CONV2D;
+}
+
 static int32_t supports(void *self, const struct vqp_program_view *p, uint32_t i)
 {
     (void)self;
     const struct vqp_op *op = &p->ops[i];
     if (op->kind >= VQP_OP_PLAIN_END || !kinds[op->kind].run || op->flags || activation(op) > VQP_ACT_SILU)
         return 0;
+    if (has_matrix(op) && p->vals[op->in[1]].role != VQP_VAL_WEIGHT && p->vals[op->in[1]].role != VQP_VAL_CONSTANT)
+        return 0; /* it is packed at compile */
     for (int k = 0; k < VQP_OP_MAX_IN; k++)
         if (op->in[k] && (p->vals[op->in[k]].dtype < VQP_F32 || p->vals[op->in[k]].dtype > VQP_BF16))
             return 0;
@@ -252,7 +259,7 @@ static vqp_status resolve(const struct compile *c, vqp_val v, int packs_itself, 
     }
     if (!out->data)
         return vqp_fail(c->err, VQP_E_INTERNAL, "reference: %s: value %%%u has no storage", c->p->name, (unsigned)v);
-    if (c->p->vals[val->root].role == VQP_VAL_WEIGHT && !packs_itself &&
+    if (val->role == VQP_VAL_WEIGHT && !packs_itself &&
         (val->dtype == VQP_F32 || val->dtype == VQP_F16 || val->dtype == VQP_BF16)) {
         out->data = (void *)vqp_ref_weights_f32(c->self->weights, out->data, val->dtype, out->count);
         out->dtype = VQP_F32;
@@ -262,22 +269,32 @@ static vqp_status resolve(const struct compile *c, vqp_val v, int packs_itself, 
     return VQP_OK;
 }
 
+static vqp_status pack(const struct compile *c, struct vqp_ref_node *node)
+{
+    const struct vqp_ref_arg *w = &node->in[1];
+    struct vqp_ref_matrix m =
+        node->op.kind == VQP_OP_LINEAR ? vqp_ref_linear_matrix(node) : vqp_ref_conv2d_matrix(node);
+    if (c->p->vals[node->op.in[1]].role == VQP_VAL_WEIGHT) {
+        node->packed = vqp_ref_weights_packed(c->self->weights, w->data, w->dtype, &m);
+    } else if ((node->own = zeroed(vqp_ref_matrix_floats(&m) * sizeof(float)))) {
+        vqp_ref_matrix_pack(node->own, w->data, w->dtype, &m);
+        node->packed = node->own;
+    }
+    return node->packed ? VQP_OK : no_memory(c);
+}
+
 static vqp_status prepare(const struct compile *c, const struct vqp_op *op, struct vqp_ref_node *node,
                           uint64_t *scratch)
 {
     vqp_status st = VQP_OK;
-    int has_matrix = op->kind == VQP_OP_LINEAR || op->kind == VQP_OP_CONV2D;
     node->op = *op;
     node->run = kinds[op->kind].run;
     for (int k = 0; k < VQP_OP_MAX_IN && st == VQP_OK; k++)
-        st = resolve(c, op->in[k], has_matrix && k == 1, &node->in[k]);
+        st = resolve(c, op->in[k], has_matrix(op) && k == 1, &node->in[k]);
     for (int k = 0; k < VQP_OP_MAX_OUT && st == VQP_OK; k++)
         st = resolve(c, op->out[k], 0, &node->out[k]);
-    if (st == VQP_OK && has_matrix && c->p->vals[c->p->vals[op->in[1]].root].role == VQP_VAL_WEIGHT) {
-        struct vqp_ref_matrix m = op->kind == VQP_OP_LINEAR ? vqp_ref_linear_matrix(node) : vqp_ref_conv2d_matrix(node);
-        node->packed = vqp_ref_weights_packed(c->self->weights, node->in[1].data, node->in[1].dtype, &m);
-        st = node->packed ? VQP_OK : no_memory(c);
-    }
+    if (st == VQP_OK && has_matrix(op))
+        st = pack(c, node);
     if (st == VQP_OK && kinds[op->kind].scratch) {
         uint64_t bytes = kinds[op->kind].scratch(node);
         *scratch = bytes > *scratch ? bytes : *scratch;
@@ -291,6 +308,8 @@ static void exec_destroy(void *self, vqp_exec *exec)
     struct vqp_ref_exec *x = (struct vqp_ref_exec *)exec;
     if (!x)
         return;
+    for (uint32_t i = 0; x->nodes && i < x->n_nodes; i++)
+        free(x->nodes[i].own);
     free(x->nodes);
     free(x->ns);
     free(x->arena);

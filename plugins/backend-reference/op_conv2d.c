@@ -15,16 +15,16 @@ struct vqp_ref_matrix vqp_ref_conv2d_matrix(const struct vqp_ref_node *n)
     return (struct vqp_ref_matrix){groups, w[0] / groups, w[1], w[2] * w[3]};
 }
 
-VQP_REF_SCRATCH(conv2d) /* a row of zeros, then the weight where it is computed */
+VQP_REF_SCRATCH(conv2d) /* the row of zeros */
 {
     struct vqp_ref_matrix m = vqp_ref_conv2d_matrix(n);
-    return ((uint64_t)m.ins + (n->packed ? 0 : vqp_ref_matrix_floats(&m))) * sizeof(float);
+    return (uint64_t)m.ins * sizeof(float);
 }
 
 struct conv {
     const struct vqp_ref_node *n;
     struct vqp_ref_matrix m;
-    const float *packed, *zeros;
+    const float *zeros;
     int64_t h, w, channels, oh, ow, outs, kh, kw, stride, factor, top, left;
     uint64_t blocks, pixel_chunks, block_chunks;
 };
@@ -43,8 +43,8 @@ static void pixels(const struct conv *c, int64_t b, int64_t y, int64_t x, int64_
     const struct vqp_ref_arg *bias = &c->n->in[2], *residual = &c->n->in[3];
     int64_t group = (int64_t)(block / c->blocks), first = (int64_t)(block % c->blocks) * VQP_REF_LANES;
     int64_t lanes = c->m.outs - first < VQP_REF_LANES ? c->m.outs - first : VQP_REF_LANES;
-    const float *w = c->packed + ((uint64_t)(group * c->m.taps) * c->blocks + block % c->blocks) * (uint64_t)c->m.ins *
-                                     VQP_REF_LANES;
+    const float *w = c->n->packed + ((uint64_t)(group * c->m.taps) * c->blocks + block % c->blocks) *
+                                        (uint64_t)c->m.ins * VQP_REF_LANES;
     double acc[VQP_REF_ROWS][VQP_REF_LANES] = {{0}};
     for (int64_t ky = 0; ky < c->kh; ky++)
         for (int64_t kx = 0; kx < c->kw; kx++, w += vqp_ref_packed(c->m.outs, c->m.ins)) {
@@ -82,7 +82,6 @@ VQP_REF_RUN(conv2d)
     struct conv c = {
         .n = n,
         .m = vqp_ref_conv2d_matrix(n),
-        .packed = n->packed,
         .zeros = (const float *)x->scratch,
         .h = in[1],
         .w = in[2],
@@ -98,10 +97,6 @@ VQP_REF_RUN(conv2d)
         .left = n->op.u.conv.pad_left,
     };
     memset(x->scratch, 0, (size_t)c.m.ins * sizeof(float));
-    if (!c.packed) {
-        vqp_ref_matrix_pack((float *)x->scratch + c.m.ins, n->in[1].data, n->in[1].dtype, &c.m);
-        c.packed = (const float *)x->scratch + c.m.ins;
-    }
     c.blocks = vqp_ref_blocks(c.m.outs);
     c.block_chunks = (c.blocks * (uint64_t)c.m.groups + BLOCK_CHUNK - 1) / BLOCK_CHUNK;
     c.pixel_chunks = (uint64_t)((c.ow + PIXEL_CHUNK - 1) / PIXEL_CHUNK);

@@ -36,6 +36,5 @@ static void item(void *ctx, uint64_t k, uint32_t slot)
 
 VQP_REF_RUN(group_norm)
 {
-    if (n->in[0].count)
-        vqp_ref_for(x, (uint64_t)n->in[0].dim[0] * n->op.u.norm.groups, item, (void *)n);
+    vqp_ref_for(x, (uint64_t)n->in[0].dim[0] * n->op.u.norm.groups, item, (void *)n);
 }

@@ -46,6 +46,5 @@ static void item(void *ctx, uint64_t i, uint32_t slot)
 
 VQP_REF_RUN(guide_log_softmax)
 {
-    if (n->out[0].count)
-        vqp_ref_for(x, n->out[0].count / (uint64_t)vqp_ref_last(&n->out[0]), item, (void *)n);
+    vqp_ref_for(x, n->out[0].count / (uint64_t)vqp_ref_last(&n->out[0]), item, (void *)n);
 }

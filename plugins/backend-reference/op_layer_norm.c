@@ -39,6 +39,5 @@ static void item(void *ctx, uint64_t k, uint32_t slot)
 
 VQP_REF_RUN(layer_norm)
 {
-    if (n->in[0].count)
-        vqp_ref_for(x, n->in[0].count / (uint64_t)vqp_ref_last(&n->in[0]), item, (void *)n);
+    vqp_ref_for(x, n->in[0].count / (uint64_t)vqp_ref_last(&n->in[0]), item, (void *)n);
 }

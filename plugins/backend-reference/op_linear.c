@@ -10,15 +10,8 @@ struct vqp_ref_matrix vqp_ref_linear_matrix(const struct vqp_ref_node *n)
     return (struct vqp_ref_matrix){1, n->in[1].dim[0], n->in[1].dim[1], 1};
 }
 
-VQP_REF_SCRATCH(linear)
-{
-    struct vqp_ref_matrix m = vqp_ref_linear_matrix(n);
-    return n->packed ? 0 : vqp_ref_matrix_floats(&m) * sizeof(float);
-}
-
 struct linear {
     const struct vqp_ref_node *n;
-    const float *packed;
     int64_t rows, ins, outs;
     uint64_t blocks, block_chunks;
     int gate_per_row;
@@ -54,7 +47,7 @@ static void item(void *ctx, uint64_t i, uint32_t slot)
             double acc[VQP_REF_ROWS][VQP_REF_LANES] = {{0}};
             for (int64_t r = 0; r < VQP_REF_ROWS; r++)
                 xs[r] = x + (r < rows ? row + r : row) * l->ins;
-            vqp_ref_tile(xs, l->packed + block * (uint64_t)l->ins * VQP_REF_LANES, l->ins, acc);
+            vqp_ref_tile(xs, l->n->packed + block * (uint64_t)l->ins * VQP_REF_LANES, l->ins, acc);
             for (int64_t r = 0; r < rows; r++)
                 for (int64_t o = 0; o < lanes; o++)
                     finish(l, row + r, o0 + o, acc[r][o]);
@@ -65,13 +58,7 @@ static void item(void *ctx, uint64_t i, uint32_t slot)
 VQP_REF_RUN(linear)
 {
     struct vqp_ref_matrix m = vqp_ref_linear_matrix(n);
-    struct linear l = {.n = n, .packed = n->packed, .ins = m.ins, .outs = m.outs, .blocks = vqp_ref_blocks(m.outs)};
-    if (!m.outs)
-        return;
-    if (!l.packed) {
-        vqp_ref_matrix_pack((float *)x->scratch, n->in[1].data, n->in[1].dtype, &m);
-        l.packed = (const float *)x->scratch;
-    }
+    struct linear l = {.n = n, .ins = m.ins, .outs = m.outs, .blocks = vqp_ref_blocks(m.outs)};
     l.rows = (int64_t)n->out[0].count / m.outs;
     l.gate_per_row = n->in[4].count != (uint64_t)m.outs;
     l.block_chunks = (l.blocks + BLOCK_CHUNK - 1) / BLOCK_CHUNK;

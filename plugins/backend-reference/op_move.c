@@ -7,7 +7,7 @@ VQP_REF_RUN(repeat)
 {
     (void)x;
     uint64_t rows = (uint64_t)n->in[0].dim[0], times = n->op.u.repeat.times;
-    uint64_t bytes = rows ? n->in[0].count / rows * 4 : 0;
+    uint64_t bytes = n->in[0].count / rows * 4;
     for (uint64_t k = 0; k < rows * times; k++)
         memcpy(n->out[0].u + k * bytes, n->in[0].u + (n->op.u.repeat.tile ? k % rows : k / times) * bytes, bytes);
 }

@@ -69,7 +69,7 @@ VQP_REF_SCRATCH(sort_k)
 VQP_REF_RUN(sort_k)
 {
     uint32_t width = (uint32_t)vqp_ref_last(&n->in[0]), k = n->op.u.axis.count, *order = (uint32_t *)x->scratch;
-    for (uint64_t row = 0; width && row < n->in[0].count / width; row++) {
+    for (uint64_t row = 0; row < n->in[0].count / width; row++) {
         const float *v = n->in[0].f + row * width;
         vqp_ref_sort(v, order, width);
         for (uint32_t j = 0; j < k; j++) {

@@ -30,6 +30,5 @@ static void item(void *ctx, uint64_t i, uint32_t slot)
 VQP_REF_RUN(truncate)
 {
     struct truncation t = {n, (uint32_t *)x->scratch};
-    if (n->in[0].count)
-        vqp_ref_for(x, n->in[0].count / (uint64_t)vqp_ref_last(&n->in[0]), item, &t);
+    vqp_ref_for(x, n->in[0].count / (uint64_t)vqp_ref_last(&n->in[0]), item, &t);
 }

@@ -31,8 +31,8 @@ struct vqp_ref_exec;
 struct vqp_ref_node {
     struct vqp_op op;
     struct vqp_ref_arg in[VQP_OP_MAX_IN], out[VQP_OP_MAX_OUT];
-    const float
-        *packed; /* the weight of LINEAR or CONV2D, packed at compile; NULL: it is computed, and packed at every run */
+    const float *packed; /* the weight of LINEAR or CONV2D */
+    float *own;          /* the same where it came from a CONSTANT, which has no place in the cache */
     void (*run)(struct vqp_ref_exec *x, const struct vqp_ref_node *n);
 };
 
@@ -123,7 +123,6 @@ float vqp_ref_load(const void *data, uint32_t dtype, uint64_t i); /* element i a
 #define VQP_REF_SCRATCH(name) uint64_t vqp_ref_##name##_scratch(const struct vqp_ref_node *n)
 VQP_REF_RUN(embedding);
 VQP_REF_RUN(linear);
-VQP_REF_SCRATCH(linear);
 VQP_REF_RUN(layer_norm); /* and rms_norm */
 VQP_REF_RUN(sdpa);
 VQP_REF_SCRATCH(sdpa);
