@@ -51,7 +51,7 @@ int vqp_op_infer(const struct vqp_op *op, const struct vqp_val_info *vals, uint3
 
 /* ---- plan.c ----------------------------------------------------------------------------------------------------- */
 
-/* Removes dead ops in place and returns how many are left. */
+/* Removes dead ops in place and returns how many are left; UINT32_MAX when memory is out. */
 uint32_t vqp_plan_drop_dead(struct vqp_op *ops, uint32_t n_ops, const struct vqp_val_info *vals, uint32_t n_vals);
 /* Gives every TEMP root a 256-aligned arena_offset so that no two live at once overlap; views follow their root. */
 vqp_status vqp_plan_arena(const struct vqp_op *ops, uint32_t n_ops, struct vqp_val_info *vals, uint32_t n_vals,
