@@ -1,5 +1,5 @@
+#include "assembly.h"
 #include "options.h"
-#include "pipeline.h"
 #include "shape.h"
 #include "text.h"
 #include <inttypes.h>
@@ -44,18 +44,18 @@ static int in_table(const char *key, const struct vqp_option *table)
 
 /* A `use` changed on the command line leaves behind keys that the file wrote for another plugin: these are dropped and named.
  * Keys from the command line stay and are checked. */
-static void drop_foreign_keys(struct vqpipe *pipe, const struct vqp_node *use, const char *section,
+static void drop_foreign_keys(struct vqp_assembly *a, const struct vqp_node *use, const char *section,
                               struct vqp_node *map, const struct vqp_option *table)
 {
     char dotted[96];
     snprintf(dotted, sizeof dotted, "%s.use", section);
-    const struct vqp_node *before = vqp_node_find(pipe->as_written, dotted);
+    const struct vqp_node *before = vqp_node_find(a->src->as_written, dotted);
     if (!use->at.from_command_line || (before && before->kind == VQP_NODE_SCALAR && !strcmp(before->text, use->text)))
         return;
     for (struct vqp_node **c = &map->child; *c;) {
         struct vqp_node *n = *c;
         if (!n->at.from_command_line && !listed(n->key, core_keys) && !in_table(n->key, table)) {
-            vqp_context_log(pipe->ctx, VQP_LOG_INFO, "%s: %s: does not apply to %s",
+            vqp_context_log(a->ctx, VQP_LOG_INFO, "%s: %s: does not apply to %s",
                             strrchr(section, '.') ? strrchr(section, '.') + 1 : section, n->key, use->text);
             *c = n->next;
         } else {
@@ -87,11 +87,11 @@ static vqp_status fill_options(struct vqp_assembly *a, const struct vqp_componen
 
 /* ---- backends --------------------------------------------------------------------------------------------------- */
 
-static int usable_gpu(struct vqpipe *pipe, const struct vqp_component *c)
+static int usable_gpu(struct vqp_assembly *a, const struct vqp_component *c)
 {
     struct vqp_device_info d[16];
     uint32_t n = 0;
-    if (!VQP_HAS(c->v.backend, devices) || c->v.backend->devices(&pipe->host.base, d, 16, &n, NULL))
+    if (!VQP_HAS(c->v.backend, devices) || c->v.backend->devices(&a->host->base, d, 16, &n, NULL))
         return 0;
     for (uint32_t i = 0; i < n && i < 16; i++)
         if (d[i].usable && !d[i].is_host)
@@ -100,15 +100,15 @@ static int usable_gpu(struct vqpipe *pipe, const struct vqp_component *c)
 }
 
 /* `auto`: the first usable Vulkan device that is not a CPU, else cpu, else reference; never silently. */
-static const char *choose_backend(struct vqpipe *pipe, struct vqp_registry *reg)
+static const char *choose_backend(struct vqp_assembly *a, struct vqp_registry *reg)
 {
     const struct vqp_component *c;
-    if (!vqp_registry_find(reg, VQP_IFACE_BACKEND, "vulkan", &c, NULL, NULL) && usable_gpu(pipe, c)) {
-        vqp_context_log(pipe->ctx, VQP_LOG_WARN, "backend auto: took vulkan, which has a usable GPU");
+    if (!vqp_registry_find(reg, VQP_IFACE_BACKEND, "vulkan", &c, NULL, NULL) && usable_gpu(a, c)) {
+        vqp_context_log(a->ctx, VQP_LOG_WARN, "backend auto: took vulkan, which has a usable GPU");
         return "vulkan";
     }
     const char *name = vqp_registry_find(reg, VQP_IFACE_BACKEND, "cpu", &c, NULL, NULL) ? "reference" : "cpu";
-    vqp_context_log(pipe->ctx, VQP_LOG_WARN, "backend auto: took %s, as there is no usable Vulkan GPU", name);
+    vqp_context_log(a->ctx, VQP_LOG_WARN, "backend auto: took %s, as there is no usable Vulkan GPU", name);
     return name;
 }
 
@@ -118,17 +118,17 @@ static int same_text(const char *a, const char *b)
 }
 
 /* The instance for that name, device and precision; components that agree in all three share one. */
-static vqp_status get_backend(struct vqpipe *pipe, struct vqp_assembly *a, const char *use, const char *device,
-                              const char *precision, struct vqp_backend_instance **out, struct vqp_error *err)
+static vqp_status get_backend(struct vqp_assembly *a, const char *use, const char *device, const char *precision,
+                              struct vqp_backend_instance **out, struct vqp_error *err)
 {
     struct vqp_registry *reg;
     const struct vqp_component *comp;
     const struct vqp_plugin_entry *entry;
-    vqp_status st = vqp_context_registry(pipe->ctx, &reg, err);
+    vqp_status st = vqp_context_registry(a->ctx, &reg, err);
     if (st)
         return st;
     if (!strcmp(use, "auto"))
-        use = choose_backend(pipe, reg);
+        use = choose_backend(a, reg);
     for (struct vqp_backend_instance *b = a->backends; b; b = b->next)
         if (!strcmp(b->name, use) && same_text(b->device, device) && same_text(b->precision, precision)) {
             *out = b;
@@ -149,7 +149,7 @@ static vqp_status get_backend(struct vqpipe *pipe, struct vqp_assembly *a, const
     if (map && named && strcmp(named->text, use) && strcmp(named->text, "auto"))
         map = NULL;
     else if (map && named)
-        drop_foreign_keys(pipe, named, "backend", map, comp->opts);
+        drop_foreign_keys(a, named, "backend", map, comp->opts);
     *b = (struct vqp_backend_instance){.component = comp,
                                        .v = comp->v.backend,
                                        .name = comp->name,
@@ -161,7 +161,7 @@ static vqp_status get_backend(struct vqpipe *pipe, struct vqp_assembly *a, const
         return st;
     struct vqp_error e = {0};
     st = comp->create(&(struct vqp_create_args){.struct_size = sizeof(struct vqp_create_args),
-                                                .host = &pipe->host.base,
+                                                .host = &a->host->base,
                                                 .instance = "backend",
                                                 .plugin_path = entry->path,
                                                 .precision = precision,
@@ -179,8 +179,8 @@ static vqp_status get_backend(struct vqpipe *pipe, struct vqp_assembly *a, const
     return VQP_OK;
 }
 
-static vqp_status backend_of(struct vqpipe *pipe, struct vqp_assembly *a, const struct vqp_node *map,
-                             const char *section, struct vqp_backend_instance **out, struct vqp_error *err)
+static vqp_status backend_of(struct vqp_assembly *a, const struct vqp_node *map, const char *section,
+                             struct vqp_backend_instance **out, struct vqp_error *err)
 {
     const struct vqp_node *use, *device, *precision, *own, *own_precision;
     vqp_status st = VQP_OK;
@@ -205,12 +205,12 @@ static vqp_status backend_of(struct vqpipe *pipe, struct vqp_assembly *a, const 
         if (!name)
             return vqp_fail(err, VQP_E_NOMEM, "backend: out of memory");
     }
-    return get_backend(pipe, a, name, dev, prec, out, err);
+    return get_backend(a, name, dev, prec, out, err);
 }
 
 /* ---- components ------------------------------------------------------------------------------------------------- */
 
-static vqp_status create_component(struct vqpipe *pipe, struct vqp_assembly *a, uint32_t iface, struct vqp_error *err)
+static vqp_status create_component(struct vqp_assembly *a, uint32_t iface, struct vqp_error *err)
 {
     struct vqp_instance *inst = vqp_component_of(a, iface);
     struct vqp_node *map = a->settings.component[iface - 1];
@@ -229,7 +229,7 @@ static vqp_status create_component(struct vqpipe *pipe, struct vqp_assembly *a, 
         st = vqp_fail(err, VQP_E_ARG, "%s%s has no `use`; name a component (vqpipe plugins lists them)",
                       vqp_origin_text(&map->at, at, sizeof at), section);
     if (!st)
-        st = vqp_context_registry(pipe->ctx, &reg, err);
+        st = vqp_context_registry(a->ctx, &reg, err);
     struct vqp_error e = {0};
     if (!st && (st = vqp_registry_find(reg, iface, use->text, &inst->component, &entry, &e)))
         vqp_fail(err, st, "%s%s", vqp_origin_text(&use->at, at, sizeof at), e.msg);
@@ -240,14 +240,14 @@ static vqp_status create_component(struct vqpipe *pipe, struct vqp_assembly *a, 
         return vqp_fail(err, VQP_E_NOMEM, "components: out of memory");
     vqp_settings_note(&a->parts, vqp_arena_printf(arena_of(a), "%s.use", section), use->text,
                       vqp_origin_text(&use->at, at, sizeof at));
-    drop_foreign_keys(pipe, use, section, map, inst->component->opts);
+    drop_foreign_keys(a, use, section, map, inst->component->opts);
     if ((st = fill_options(a, inst->component, section, map, inst->path, &inst->opts, err)))
         return st;
-    if (iface != VQP_IFACE_TOKENIZER && (st = backend_of(pipe, a, map, section, &inst->backend, err)))
+    if (iface != VQP_IFACE_TOKENIZER && (st = backend_of(a, map, section, &inst->backend, err)))
         return st;
     st =
         inst->component->create(&(struct vqp_create_args){.struct_size = sizeof(struct vqp_create_args),
-                                                          .host = &pipe->host.base,
+                                                          .host = &a->host->base,
                                                           .instance = inst->key,
                                                           .plugin_path = entry->path,
                                                           .path = inst->path,
@@ -262,7 +262,7 @@ static vqp_status create_component(struct vqpipe *pipe, struct vqp_assembly *a, 
 /* ---- weights ---------------------------------------------------------------------------------------------------- */
 
 /* The opened folder at `dir`, or NULL with err. */
-static struct vqp_folder *open_folder(struct vqpipe *pipe, struct vqp_instance *inst, const char *dir,
+static struct vqp_folder *open_folder(struct vqp_assembly *a, struct vqp_instance *inst, const char *dir,
                                       struct vqp_error *err)
 {
     for (uint32_t i = 0; i < inst->n_folders; i++)
@@ -273,12 +273,12 @@ static struct vqp_folder *open_folder(struct vqpipe *pipe, struct vqp_instance *
         return NULL;
     }
     struct vqp_folder *f = &inst->folder[inst->n_folders];
-    if (vqp_weights_open(pipe->ctx->weights, dir, &f->weights, err))
+    if (vqp_weights_open(a->ctx->weights, dir, &f->weights, err))
         return NULL;
     f->dir = dir;
-    f->used = vqp_arena_alloc(arena_of(pipe->assembly), vqp_weights_count(f->weights) + 1, 1);
+    f->used = vqp_arena_alloc(arena_of(a), vqp_weights_count(f->weights) + 1, 1);
     if (!f->used) {
-        vqp_weights_close(pipe->ctx->weights, f->weights);
+        vqp_weights_close(a->ctx->weights, f->weights);
         f->weights = NULL;
         vqp_fail(err, VQP_E_NOMEM, "out of memory");
         return NULL;
@@ -298,13 +298,13 @@ static const char *path_option(const struct vqp_instance *inst, const char *name
     return NULL;
 }
 
-static const struct vqp_tensor *find_tensor(struct vqpipe *pipe, const char *owner, const char *name,
+static const struct vqp_tensor *find_tensor(struct vqp_assembly *a, const char *owner, const char *name,
                                             struct vqp_folder **folder, struct vqp_error *err)
 {
     struct vqp_instance *inst = NULL;
     for (uint32_t i = 0; i < VQP_N_COMPONENTS; i++)
-        if (pipe->assembly->component[i].key && !strcmp(pipe->assembly->component[i].key, owner))
-            inst = &pipe->assembly->component[i];
+        if (a->component[i].key && !strcmp(a->component[i].key, owner))
+            inst = &a->component[i];
     const char *colon = strchr(name, ':');
     const char *dir = !inst ? NULL : colon ? path_option(inst, name, (size_t)(colon - name)) : inst->path;
     if (colon)
@@ -313,7 +313,7 @@ static const struct vqp_tensor *find_tensor(struct vqpipe *pipe, const char *own
         vqp_fail(err, VQP_E_ARG, "no `path` to read the tensor '%s' from; give components.%s.path", name, owner);
         return NULL;
     }
-    if (!(*folder = open_folder(pipe, inst, dir, err)))
+    if (!(*folder = open_folder(a, inst, dir, err)))
         return NULL;
     const struct vqp_weights *w = (*folder)->weights;
     const struct vqp_tensor *t = vqp_weights_find(w, name);
@@ -327,19 +327,19 @@ static const struct vqp_tensor *find_tensor(struct vqpipe *pipe, const char *own
     return t;
 }
 
-vqp_status vqp_assembly_weight(struct vqpipe *pipe, const char *owner, const char *name, struct vqp_tensor_view *out,
+vqp_status vqp_assembly_weight(struct vqp_assembly *a, const char *owner, const char *name, struct vqp_tensor_view *out,
                                struct vqp_error *err)
 {
     struct vqp_folder *folder;
     struct vqp_error e = {0};
-    const struct vqp_tensor *t = find_tensor(pipe, owner, name, &folder, &e);
+    const struct vqp_tensor *t = find_tensor(a, owner, name, &folder, &e);
     if (!t)
         return vqp_fail(err, e.code, "%s", e.msg);
     if (!t->dtype)
         return vqp_fail(err, VQP_E_FORMAT,
                         "%s: tensor '%s' is %s, which vqpipe cannot use; convert it to F32, F16 or BF16",
                         vqp_weights_file(folder->weights), t->name, t->file_dtype);
-    if (!pipe->assembly->settings.run.allow_nonfinite) {
+    if (!a->settings.run.allow_nonfinite) {
         vqp_status st = vqp_weights_check_finite(folder->weights, t, err);
         if (st)
             return st;
@@ -349,10 +349,10 @@ vqp_status vqp_assembly_weight(struct vqpipe *pipe, const char *owner, const cha
     return VQP_OK;
 }
 
-int32_t vqp_assembly_has_weight(struct vqpipe *pipe, const char *owner, const char *name)
+int32_t vqp_assembly_has_weight(struct vqp_assembly *a, const char *owner, const char *name)
 {
     struct vqp_folder *folder;
-    return find_tensor(pipe, owner, name, &folder, NULL) != NULL;
+    return find_tensor(a, owner, name, &folder, NULL) != NULL;
 }
 
 uint32_t vqp_assembly_unused(const struct vqp_instance *inst, const char **first)
@@ -479,7 +479,7 @@ static vqp_status plan_evaluations(struct vqp_assembly *a, struct vqp_error *err
 }
 
 /* What follows from the run's settings alone. */
-static vqp_status apply_settings(struct vqpipe *pipe, struct vqp_assembly *a, struct vqp_error *err)
+static vqp_status apply_settings(struct vqp_assembly *a, struct vqp_error *err)
 {
     vqp_status st = plan_evaluations(a, err);
     if (st)
@@ -490,22 +490,25 @@ static vqp_status apply_settings(struct vqpipe *pipe, struct vqp_assembly *a, st
     a->guided = a->settings.run.guidance_scale > 1.0 && a->denoiser.n_conds;
     a->encode_negative = a->guided && (!has_null || negative);
     if (a->guided && has_null && negative)
-        vqp_context_log(pipe->ctx, VQP_LOG_WARN,
-                        "the negative prompt takes the place of the model's learned null text");
+        vqp_context_log(a->ctx, VQP_LOG_WARN, "the negative prompt takes the place of the model's learned null text");
     return VQP_OK;
 }
 
-vqp_status vqp_assembly_create(struct vqpipe *pipe, struct vqp_assembly **out, struct vqp_error *err)
+vqp_status vqp_assembly_create(struct vqpipe_context *ctx, const struct vqp_pipe_host *host,
+                               const struct vqp_source *src, struct vqp_assembly **out, struct vqp_error *err)
 {
     struct vqp_assembly *a = calloc(1, sizeof *a);
     if (!a)
         return vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
-    vqp_status st = vqp_settings_read(pipe, &a->settings, err);
+    a->ctx = ctx;
+    a->host = host;
+    a->src = src;
+    vqp_status st = vqp_settings_read(a->src, &a->settings, err);
     for (uint32_t iface = 1; !st && iface <= VQP_N_COMPONENTS; iface++) {
         if (a->settings.component[iface - 1])
-            st = create_component(pipe, a, iface, err);
+            st = create_component(a, iface, err);
         else if (iface > VQP_IFACE_TEXT_ENCODER)
-            st = vqp_fail(err, VQP_E_ARG, "%s: components.%s is missing; add it", pipe->file, vqp_iface_name(iface));
+            st = vqp_fail(err, VQP_E_ARG, "%s: components.%s is missing; add it", a->src->file, vqp_iface_name(iface));
     }
     if (!st) {
         struct vqp_instance *text = vqp_component_of(a, VQP_IFACE_TEXT_ENCODER),
@@ -521,29 +524,29 @@ vqp_status vqp_assembly_create(struct vqpipe *pipe, struct vqp_assembly **out, s
         st = check_fit(a, err);
     }
     if (!st)
-        st = apply_settings(pipe, a, err);
+        st = apply_settings(a, err);
     if (st)
-        vqp_assembly_destroy(pipe, a);
+        vqp_assembly_destroy(a);
     else
         *out = a;
     return st;
 }
 
-vqp_status vqp_assembly_refresh(struct vqpipe *pipe, struct vqp_assembly *a, struct vqp_error *err)
+vqp_status vqp_assembly_refresh(struct vqp_assembly *a, struct vqp_error *err)
 {
     vqp_settings_free(&a->settings);
-    vqp_status st = vqp_settings_read(pipe, &a->settings, err);
-    return st ? st : apply_settings(pipe, a, err);
+    vqp_status st = vqp_settings_read(a->src, &a->settings, err);
+    return st ? st : apply_settings(a, err);
 }
 
-void vqp_assembly_destroy(struct vqpipe *pipe, struct vqp_assembly *a)
+void vqp_assembly_destroy(struct vqp_assembly *a)
 {
     if (!a)
         return;
     for (uint32_t i = 0; i < VQP_N_COMPONENTS; i++) {
         struct vqp_instance *inst = &a->component[i];
         for (uint32_t f = 0; f < inst->n_folders; f++)
-            vqp_weights_close(pipe->ctx->weights, inst->folder[f].weights);
+            vqp_weights_close(a->ctx->weights, inst->folder[f].weights);
         if (inst->self)
             inst->component->destroy(inst->self);
     }

@@ -1,5 +1,6 @@
+#include "context.h"
+#include "builder.h"
 #include "outfile.h"
-#include "pipeline.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -47,24 +48,24 @@ double vqp_now(void)
 
 /* ---- the host table --------------------------------------------------------------------------------------------- */
 
-static struct vqpipe *pipe_of(const struct vqp_host *h)
+static const struct vqp_pipe_host *self(const struct vqp_host *h)
 {
-    return ((const struct vqp_pipe_host *)h)->pipe;
+    return (const struct vqp_pipe_host *)h;
 }
 
 static void host_log(const struct vqp_host *h, int32_t level, const char *msg)
 {
-    vqp_context_log(pipe_of(h)->ctx, level, "%s", msg);
+    vqp_context_log(self(h)->ctx, level, "%s", msg);
 }
 
 static int32_t host_cancelled(const struct vqp_host *h)
 {
-    return atomic_load_explicit(&pipe_of(h)->cancelled, memory_order_relaxed);
+    return atomic_load_explicit(&self(h)->cancelled, memory_order_relaxed);
 }
 
 static void host_parallel_for(const struct vqp_host *h, uint32_t n, void (*fn)(void *ctx, uint32_t i), void *ctx)
 {
-    vqp_pool_for(pipe_of(h)->ctx->pool, n, fn, ctx);
+    vqp_pool_for(self(h)->ctx->pool, n, fn, ctx);
 }
 
 static float host_uniform(const struct vqp_host *h, uint64_t seed, uint32_t eval, uint32_t stream, uint32_t position,
@@ -81,7 +82,7 @@ static const void *host_extension(const struct vqp_host *h, const char *id)
     return NULL;
 }
 
-void vqp_pipe_host_init(struct vqp_pipe_host *h, struct vqpipe *pipe)
+void vqp_pipe_host_init(struct vqp_pipe_host *h, struct vqpipe_context *ctx)
 {
     h->base = (struct vqp_host){
         .struct_size = sizeof h->base,
@@ -94,7 +95,8 @@ void vqp_pipe_host_init(struct vqp_pipe_host *h, struct vqpipe *pipe)
         .uniform = host_uniform,
         .extension = host_extension,
     };
-    h->pipe = pipe;
+    h->ctx = ctx;
+    atomic_init(&h->cancelled, 0);
 }
 
 /* ---- context ---------------------------------------------------------------------------------------------------- */

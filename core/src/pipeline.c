@@ -1,4 +1,5 @@
 #include "pipeline.h"
+#include "record.h"
 #include "text.h"
 #include <errno.h>
 #include <limits.h>
@@ -14,21 +15,21 @@ vqp_status vqpipe_open(vqpipe_context *ctx, const char *descriptor, vqpipe **out
         return vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
     p->ctx = ctx;
     p->stale = VQP_STALE_PARTS;
-    vqp_pipe_host_init(&p->host, p);
+    vqp_pipe_host_init(&p->host, ctx);
     /* Read twice: once to stay as written, so that overrides can be told from the file's own keys. */
-    vqp_status st = vqp_descriptor_read(&p->arena, descriptor, &p->root, err);
+    vqp_status st = vqp_descriptor_read(&p->src.arena, descriptor, &p->src.root, err);
     if (!st)
-        st = vqp_descriptor_read(&p->arena, descriptor, &p->as_written, err);
+        st = vqp_descriptor_read(&p->src.arena, descriptor, &p->src.as_written, err);
     if (!st && !realpath(descriptor, path))
         st = vqp_fail(err, VQP_E_ARG, "%s: %s", descriptor, strerror(errno));
     if (!st) {
-        p->file = vqp_arena_strdup(&p->arena, path);
+        p->src.file = vqp_arena_strdup(&p->src.arena, path);
         *strrchr(path, '/') = 0;
-        p->dir = vqp_arena_strdup(&p->arena, *path ? path : "/");
-        if (!p->file || !p->dir)
+        p->src.dir = vqp_arena_strdup(&p->src.arena, *path ? path : "/");
+        if (!p->src.file || !p->src.dir)
             st = vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
     }
-    if (!st && !(st = vqp_settings_read(p, &p->shown, err)))
+    if (!st && !(st = vqp_settings_read(&p->src, &p->shown, err)))
         *out = p;
     if (st)
         vqpipe_close(p);
@@ -42,7 +43,7 @@ static void unload(struct vqpipe *p)
         p->sessions = s->next;
         vqp_session_destroy(s);
     }
-    vqp_assembly_destroy(p, p->assembly);
+    vqp_assembly_destroy(p->assembly);
     p->assembly = NULL;
 }
 
@@ -52,14 +53,14 @@ void vqpipe_close(vqpipe *pipe)
         return;
     unload(pipe);
     vqp_settings_free(&pipe->shown);
-    vqp_arena_free(&pipe->arena);
+    vqp_arena_free(&pipe->src.arena);
     free(pipe->latents);
     free(pipe);
 }
 
 void vqpipe_cancel(vqpipe *pipe)
 {
-    atomic_store(&pipe->cancelled, 1);
+    atomic_store(&pipe->host.cancelled, 1);
 }
 
 /* ---- keys ------------------------------------------------------------------------------------------------------- */
@@ -75,7 +76,7 @@ static void mark_stale(struct vqpipe *p, const char *key)
 
 static vqp_status set_node(struct vqpipe *p, const char *key, struct vqp_node *value, struct vqp_error *err)
 {
-    vqp_status st = vqp_node_set(&p->arena, p->root, key, value, err);
+    vqp_status st = vqp_node_set(&p->src.arena, p->src.root, key, value, err);
     if (!st)
         mark_stale(p, key);
     return st;
@@ -84,25 +85,25 @@ static vqp_status set_node(struct vqpipe *p, const char *key, struct vqp_node *v
 vqp_status vqpipe_set(vqpipe *pipe, const char *key, const char *value, struct vqp_error *err)
 {
     struct vqp_node *node;
-    char *origin_name = vqp_arena_strdup(&pipe->arena, key);
+    char *origin_name = vqp_arena_strdup(&pipe->src.arena, key);
     if (!origin_name)
         return vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
     struct vqp_origin origin = {.name = origin_name, .from_command_line = 1};
-    vqp_status st = vqp_descriptor_value(&pipe->arena, &origin, value, &node, err);
+    vqp_status st = vqp_descriptor_value(&pipe->src.arena, &origin, value, &node, err);
     return st ? st : set_node(pipe, key, node, err);
 }
 
 vqp_status vqpipe_set_prompts(vqpipe *pipe, const char *const *prompts, uint32_t n, struct vqp_error *err)
 {
     struct vqp_origin origin = {.name = "prompt", .from_command_line = 1};
-    struct vqp_node *list = vqp_arena_alloc(&pipe->arena, 1, sizeof *list);
+    struct vqp_node *list = vqp_arena_alloc(&pipe->src.arena, 1, sizeof *list);
     if (!list)
         return vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
     *list = (struct vqp_node){.kind = VQP_NODE_LIST, .at = origin, .key_at = origin};
     struct vqp_node **end = &list->child;
     for (uint32_t i = 0; i < n; i++) {
-        struct vqp_node *item = vqp_arena_alloc(&pipe->arena, 1, sizeof *item);
-        if (!item || !(item->text = vqp_arena_strdup(&pipe->arena, prompts[i])))
+        struct vqp_node *item = vqp_arena_alloc(&pipe->src.arena, 1, sizeof *item);
+        if (!item || !(item->text = vqp_arena_strdup(&pipe->src.arena, prompts[i])))
             return vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
         item->kind = VQP_NODE_SCALAR;
         item->quoted = 1;
@@ -139,13 +140,13 @@ static const char *lookup(const struct vqp_settings *s, const char *key)
 const char *vqpipe_get(vqpipe *pipe, const char *key)
 {
     vqp_settings_free(&pipe->shown);
-    if (vqp_settings_read(pipe, &pipe->shown, NULL))
+    if (vqp_settings_read(&pipe->src, &pipe->shown, NULL))
         return NULL;
     const char *value = lookup(&pipe->shown, key);
     if (!value && pipe->assembly && pipe->stale != VQP_STALE_PARTS)
         value = lookup(&pipe->assembly->parts, key);
     if (!value) {
-        const struct vqp_node *n = vqp_node_find(pipe->root, key);
+        const struct vqp_node *n = vqp_node_find(pipe->src.root, key);
         value = n && n->kind == VQP_NODE_SCALAR ? n->text : NULL;
     }
     return value;
@@ -189,7 +190,7 @@ vqp_status vqp_pipe_session(struct vqpipe *pipe, const struct vqp_session_key *k
             *out = s;
             return VQP_OK;
         }
-    vqp_status st = vqp_session_record(pipe, key, out, err);
+    vqp_status st = vqp_record_session(pipe->assembly, key, out, err);
     if (!st) {
         (*out)->next = pipe->sessions;
         pipe->sessions = *out;
@@ -221,7 +222,7 @@ static void use_encoder(struct vqpipe *pipe)
     struct vqp_instance *dec = vqp_component_of(pipe->assembly, VQP_IFACE_VQ_DECODER);
     const char *first;
     if (VQP_HAS(dec->component->v.vq_decoder, record_encode) && vqp_assembly_unused(dec, &first))
-        vqp_session_try_encoder(pipe);
+        vqp_record_encoder(pipe->assembly);
 }
 
 vqp_status vqpipe_load(vqpipe *pipe, struct vqp_error *err)
@@ -233,9 +234,9 @@ vqp_status vqpipe_load(vqpipe *pipe, struct vqp_error *err)
     int fresh = pipe->stale == VQP_STALE_PARTS || !pipe->assembly;
     if (fresh) {
         unload(pipe);
-        st = vqp_assembly_create(pipe, &pipe->assembly, err);
+        st = vqp_assembly_create(pipe->ctx, &pipe->host, &pipe->src, &pipe->assembly, err);
     } else {
-        st = vqp_assembly_refresh(pipe, pipe->assembly, err);
+        st = vqp_assembly_refresh(pipe->assembly, err);
     }
     struct vqp_session *s;
     if (!st) {

@@ -1,4 +1,4 @@
-#include "pipeline.h"
+#include "prompts.h"
 #include "text.h"
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@ enum {
 struct words {
     char cut[160];
     uint32_t n_cut;
-    struct vqpipe *pipe;
+    const struct vqpipe_context *ctx;
 };
 
 static void hear_word(void *ctx, const char *word, size_t n, uint32_t pieces, uint32_t cut)
@@ -28,19 +28,19 @@ static void hear_word(void *ctx, const char *word, size_t n, uint32_t pieces, ui
             strcat(w->cut, "...");
         w->n_cut++;
     } else if (pieces >= SPELLED) {
-        vqp_context_log(w->pipe->ctx, VQP_LOG_WARN,
-                        "'%s' is not a word this model was trained on (it became %u pieces)", shown, pieces);
+        vqp_context_log(w->ctx, VQP_LOG_WARN, "'%s' is not a word this model was trained on (it became %u pieces)",
+                        shown, pieces);
     }
 }
 
-vqp_status vqp_prompts_encode(struct vqpipe *pipe, const char *const *texts, uint32_t n, int32_t *ids, int32_t *end,
-                              struct vqp_error *err)
+vqp_status vqp_prompts_encode(const struct vqp_assembly *a, const char *const *texts, uint32_t n, int32_t *ids,
+                              int32_t *end, struct vqp_error *err)
 {
-    const struct vqp_instance *tok = vqp_component_of(pipe->assembly, VQP_IFACE_TOKENIZER);
-    uint32_t L = pipe->assembly->context_length;
+    const struct vqp_instance *tok = &a->component[VQP_IFACE_TOKENIZER - 1];
+    uint32_t L = a->context_length;
     for (uint32_t i = 0; i < n; i++) {
         size_t len = strlen(texts[i]), good = vqp_utf8_check(texts[i], len);
-        struct words words = {.pipe = pipe};
+        struct words words = {.ctx = a->ctx};
         struct vqp_error e = {0};
         if (len > LONGEST_PROMPT)
             return vqp_fail(err, VQP_E_ARG, "prompt %u has %zu bytes; at most %d are possible", i + 1, len,
@@ -54,11 +54,11 @@ vqp_status vqp_prompts_encode(struct vqpipe *pipe, const char *const *texts, uin
             return vqp_fail(err, st, "tokenizer (%s): %s", tok->use, e.msg);
         end[i] = (int32_t)text.end;
         for (uint32_t k = 0; k < L; k++)
-            if (text.ids[k] < 0 || (uint32_t)text.ids[k] >= pipe->assembly->text.vocab_size || text.end >= L)
+            if (text.ids[k] < 0 || (uint32_t)text.ids[k] >= a->text.vocab_size || text.end >= L)
                 return vqp_fail(err, VQP_E_PLUGIN, "tokenizer (%s) gave the id %d at %u, outside the vocabulary of %u",
-                                tok->use, text.ids[k], k, pipe->assembly->text.vocab_size);
+                                tok->use, text.ids[k], k, a->text.vocab_size);
         if (text.truncated)
-            vqp_context_log(pipe->ctx, VQP_LOG_WARN, "prompt %u is too long by %u ids of %u; cut: %s", i + 1,
+            vqp_context_log(a->ctx, VQP_LOG_WARN, "prompt %u is too long by %u ids of %u; cut: %s", i + 1,
                             text.truncated, L, words.cut);
     }
     return VQP_OK;

@@ -1,4 +1,4 @@
-#include "pipeline.h"
+#include "record.h"
 #include "shape.h"
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,6 @@ static const float LOGP_FLOOR = -70.0f;
 
 struct recorder {
     struct vqp_session *s;
-    struct vqpipe *pipe;
     struct vqp_assembly *a;
     struct vqp_builder_env env;
     uint32_t phase, n_pieces;
@@ -27,13 +26,13 @@ static vqp_status env_weight(void *ctx, const char *owner, const char *name, str
                              struct vqp_error *err)
 {
     const struct recorder *r = ctx;
-    return vqp_assembly_weight(r->pipe, owner, name, out, err);
+    return vqp_assembly_weight(r->a, owner, name, out, err);
 }
 
 static int32_t env_has_weight(void *ctx, const char *owner, const char *name)
 {
     const struct recorder *r = ctx;
-    return vqp_assembly_has_weight(r->pipe, owner, name);
+    return vqp_assembly_has_weight(r->a, owner, name);
 }
 
 static int32_t env_find(void *ctx, const char *name, uint32_t *dtype, struct vqp_shape *shape)
@@ -344,17 +343,16 @@ static vqp_status record_finish(struct recorder *r)
     return end_piece(r);
 }
 
-vqp_status vqp_session_record(struct vqpipe *pipe, const struct vqp_session_key *key, struct vqp_session **out,
+vqp_status vqp_record_session(struct vqp_assembly *a, const struct vqp_session_key *key, struct vqp_session **out,
                               struct vqp_error *err)
 {
     struct vqp_session *s = calloc(1, sizeof *s);
     if (!s)
         return vqp_fail(err, VQP_E_NOMEM, "recording: out of memory");
     s->key = *key;
-    s->pipe = pipe;
+    s->assembly = a;
     struct recorder r = {.s = s,
-                         .pipe = pipe,
-                         .a = pipe->assembly,
+                         .a = a,
                          .err = err,
                          .env = {.ctx = &r, .weight = env_weight, .has_weight = env_has_weight, .find = env_find}};
     vqp_status st = record_prepare(&r);
@@ -369,11 +367,10 @@ vqp_status vqp_session_record(struct vqpipe *pipe, const struct vqp_session_key 
     return st;
 }
 
-void vqp_session_try_encoder(struct vqpipe *pipe)
+void vqp_record_encoder(struct vqp_assembly *a)
 {
-    const struct vqp_assembly *a = pipe->assembly;
-    struct vqp_instance *dec = vqp_component_of(pipe->assembly, VQP_IFACE_VQ_DECODER);
-    struct recorder r = {.pipe = pipe,
+    struct vqp_instance *dec = vqp_component_of(a, VQP_IFACE_VQ_DECODER);
+    struct recorder r = {.a = a,
                          .env = {.ctx = &r, .weight = env_weight, .has_weight = env_has_weight, .find = env_find}};
     struct vqp_shape rgb = vqp_shape4(1, (int64_t)a->denoiser.grid_h * a->decoder.scale,
                                       (int64_t)a->denoiser.grid_w * a->decoder.scale, 3);

@@ -26,7 +26,7 @@ vqp_status vqpipe_print_summary(vqpipe *pipe, FILE *f, struct vqp_error *err)
     if (st)
         return st;
     const struct vqp_assembly *a = pipe->assembly;
-    fprintf(f, "pipeline      %s (%s)\n", a->settings.name, pipe->file);
+    fprintf(f, "pipeline      %s (%s)\n", a->settings.name, pipe->src.file);
     for (uint32_t i = 0; i < VQP_N_COMPONENTS; i++) {
         const struct vqp_instance *c = &a->component[i];
         if (!c->self)

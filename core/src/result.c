@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-vqp_status vqp_result_create(struct vqpipe *pipe, uint32_t n, uint32_t n_tokens, struct vqpipe_result **out,
+vqp_status vqp_result_create(const struct vqp_assembly *a, uint32_t n, uint32_t n_tokens, struct vqpipe_result **out,
                              struct vqp_error *err)
 {
     static const char *const recorded[] = {"run.negative_prompt",
@@ -20,7 +20,6 @@ vqp_status vqp_result_create(struct vqpipe *pipe, uint32_t n, uint32_t n_tokens,
     struct vqpipe_result *r = calloc(1, sizeof *r);
     if (!r)
         return vqp_fail(err, VQP_E_NOMEM, "result: out of memory");
-    const struct vqp_assembly *a = pipe->assembly;
     r->n = n;
     r->n_tokens = n_tokens;
     r->torch_rng = a->settings.run.rng == VQP_RNG_TORCH_CPU;

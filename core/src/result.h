@@ -1,7 +1,7 @@
 /* What a run leaves behind: pictures, ids, seeds, timings, and how to write them. */
 #ifndef VQP_RESULT_H
 #define VQP_RESULT_H
-#include "pipeline.h"
+#include "assembly.h"
 
 struct vqpipe_result {
     struct vqp_arena arena;
@@ -16,7 +16,7 @@ struct vqpipe_result {
     int torch_rng;
 };
 /* Room for n images' ids, seeds and prompts; copies the settings that are recorded. */
-vqp_status vqp_result_create(struct vqpipe *pipe, uint32_t n, uint32_t n_tokens, struct vqpipe_result **out,
+vqp_status vqp_result_create(const struct vqp_assembly *a, uint32_t n, uint32_t n_tokens, struct vqpipe_result **out,
                              struct vqp_error *err);
 /* Room for the pictures. */
 vqp_status vqp_result_room(struct vqpipe_result *r, uint32_t width, uint32_t height, struct vqp_error *err);

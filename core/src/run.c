@@ -1,7 +1,9 @@
 #include "mt19937.h"
 #include "npy.h"
 #include "pipeline.h"
+#include "prompts.h"
 #include "result.h"
+#include "stages.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -164,9 +166,9 @@ static vqp_status encode_texts(struct run *r, struct vqp_error *err)
     r->end = calloc((size_t)r->n_prompts + 1, sizeof *r->end);
     if (!r->ids || !r->end)
         return vqp_fail(err, VQP_E_NOMEM, "run: out of memory");
-    vqp_status st = vqp_prompts_encode(r->pipe, prompts, r->n_prompts, r->ids, r->end, err);
+    vqp_status st = vqp_prompts_encode(r->a, prompts, r->n_prompts, r->ids, r->end, err);
     if (!st && r->a->encode_negative)
-        st = vqp_prompts_encode(r->pipe, &negative, 1, r->ids + (size_t)r->n_prompts * L, r->end + r->n_prompts, err);
+        st = vqp_prompts_encode(r->a, &negative, 1, r->ids + (size_t)r->n_prompts * L, r->end + r->n_prompts, err);
     return st;
 }
 
@@ -272,7 +274,7 @@ static vqp_status run_steps(struct run *r, struct vqp_session *s, uint32_t first
             st = vqp_stages_step(&r->stages, last, ids, err);
         if (!st)
             st = tell(r, s, first, last, ids, err);
-        if (!st && atomic_load(&r->pipe->cancelled))
+        if (!st && atomic_load(&r->pipe->host.cancelled))
             st = vqp_fail(err, VQP_E_CANCELLED, "cancelled");
         done += group;
         double fit = GROUP_SECONDS / ((vqp_now() - before) / group + 1e-9);
@@ -367,7 +369,7 @@ vqp_status vqpipe_run(vqpipe *pipe, const struct vqpipe_run_params *params, vqpi
                           (uint64_t)r.a->settings.run.images_per_prompt;
         st = images > 1 << 20
                  ? vqp_fail(err, VQP_E_ARG, "%" PRIu64 " images in one run; at most 1048576 are possible", images)
-                 : vqp_result_create(pipe, (uint32_t)images, r.a->n_tokens, &r.result, err);
+                 : vqp_result_create(r.a, (uint32_t)images, r.a->n_tokens, &r.result, err);
     }
     if (!st) {
         r.result->timings.load = fresh ? pipe->load_seconds : 0;
@@ -376,7 +378,7 @@ vqp_status vqpipe_run(vqpipe *pipe, const struct vqpipe_run_params *params, vqpi
     free(r.ids);
     free(r.end);
     free(r.noise);
-    atomic_store(&pipe->cancelled, 0);
+    atomic_store(&pipe->host.cancelled, 0);
     if (st) {
         vqpipe_result_destroy(r.result);
         return st;

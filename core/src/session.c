@@ -1,4 +1,4 @@
-#include "pipeline.h"
+#include "session.h"
 #include "shape.h"
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +102,7 @@ vqp_status vqp_session_compile(struct vqp_session *s, struct vqp_error *err)
 
 static struct vqp_backend_instance *backend_at(const struct vqp_session *s, uint32_t index)
 {
-    struct vqp_backend_instance *b = s->pipe->assembly->backends;
+    struct vqp_backend_instance *b = s->assembly->backends;
     while (b && b->index != index)
         b = b->next;
     return b;
@@ -214,7 +214,7 @@ vqp_status vqp_session_run(struct vqp_session *s, uint32_t phase, uint32_t times
                 memset(slot->valid, 0, sizeof slot->valid);
                 slot->valid[b->index] = 1;
             }
-        if (atomic_load(&s->pipe->cancelled))
+        if (atomic_load(&s->assembly->host->cancelled))
             return vqp_fail(err, VQP_E_CANCELLED, "cancelled");
     }
     return VQP_OK;

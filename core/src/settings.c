@@ -1,5 +1,5 @@
+#include "settings.h"
 #include "options.h"
-#include "pipeline.h"
 #include "settings_tables.h"
 #include "text.h"
 #include <limits.h>
@@ -90,56 +90,56 @@ const char *vqp_settings_path(struct vqp_arena *a, const struct vqp_node *node, 
     return vqp_arena_printf(a, "%s/%s", base, node->text);
 }
 
-static vqp_status fill(struct vqpipe *pipe, struct vqp_settings *s, const char *section, const struct vqp_option *table,
-                       void *opts, size_t size, struct vqp_error *err)
+static vqp_status fill(const struct vqp_source *src, struct vqp_settings *s, const char *section,
+                       const struct vqp_option *table, void *opts, size_t size, struct vqp_error *err)
 {
     struct noting n = {s, section};
     return vqp_options_fill(&(struct vqp_options_args){.owner = section,
                                                        .table = table,
-                                                       .map = vqp_node_find(pipe->root, section),
-                                                       .base_dir = pipe->dir,
+                                                       .map = vqp_node_find(src->root, section),
+                                                       .base_dir = src->dir,
                                                        .arena = &s->arena,
                                                        .settled = note_key,
                                                        .settled_ctx = &n},
                             opts, size, err);
 }
 
-vqp_status vqp_settings_read(struct vqpipe *pipe, struct vqp_settings *out, struct vqp_error *err)
+vqp_status vqp_settings_read(const struct vqp_source *src, struct vqp_settings *out, struct vqp_error *err)
 {
     *out = (struct vqp_settings){0};
     char origin[PATH_MAX + 64];
     const struct vqp_node *node;
-    const struct vqp_node *components = vqp_node_find(pipe->root, "components");
-    const struct vqp_node *backend = vqp_node_find(pipe->root, "backend");
-    vqp_status st = check_keys(pipe->root, "the descriptor", top_keys, err);
+    const struct vqp_node *components = vqp_node_find(src->root, "components");
+    const struct vqp_node *backend = vqp_node_find(src->root, "backend");
+    vqp_status st = check_keys(src->root, "the descriptor", top_keys, err);
     if (!st)
         st = check_keys(components, "components", component_keys, err);
     if (!st && backend && backend->kind != VQP_NODE_MAP)
         st = check_keys(backend, "backend", component_keys, err);
     if (!st)
-        st = fill(pipe, out, "run", vqp_run_options, &out->run, sizeof out->run, err);
+        st = fill(src, out, "run", vqp_run_options, &out->run, sizeof out->run, err);
     if (!st)
-        st = fill(pipe, out, "output", vqp_output_options, &out->output, sizeof out->output, err);
+        st = fill(src, out, "output", vqp_output_options, &out->output, sizeof out->output, err);
     if (!st)
-        st = vqp_settings_core_key(pipe->root, "descriptor", "name", &node, err);
+        st = vqp_settings_core_key(src->root, "descriptor", "name", &node, err);
     if (!st) {
         out->name = node ? node->text : "unnamed";
-        st = vqp_settings_core_key(pipe->root, "descriptor", "model", &node, err);
+        st = vqp_settings_core_key(src->root, "descriptor", "model", &node, err);
     }
     if (!st) {
-        out->model = node ? vqp_settings_path(&out->arena, node, pipe->dir) : pipe->dir;
+        out->model = node ? vqp_settings_path(&out->arena, node, src->dir) : src->dir;
         if (!out->model)
             st = vqp_fail(err, VQP_E_NOMEM, "settings: out of memory");
     }
     if (!st) {
-        vqp_settings_note(out, "name", out->name, pipe->file);
+        vqp_settings_note(out, "name", out->name, src->file);
         vqp_settings_note(out, "model", out->model,
                           node ? vqp_origin_text(&node->at, origin, sizeof origin) : "default");
-        out->backend = vqp_node_find(pipe->root, "backend");
+        out->backend = vqp_node_find(src->root, "backend");
         for (uint32_t i = 0; !st && i < VQP_N_COMPONENTS; i++) {
             char dotted[64];
             snprintf(dotted, sizeof dotted, "components.%s", component_keys[i]);
-            out->component[i] = vqp_node_find(pipe->root, dotted);
+            out->component[i] = vqp_node_find(src->root, dotted);
             if (out->component[i] && out->component[i]->kind != VQP_NODE_MAP)
                 st = check_keys(out->component[i], dotted, component_keys, err);
         }

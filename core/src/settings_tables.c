@@ -1,5 +1,4 @@
 #include "settings_tables.h"
-#include "pipeline.h"
 
 const struct vqp_option vqp_run_options[] = {
     VQP_OPT(struct vqp_run_settings, prompt, .type = VQP_OPT_STRINGS, .help = "the sentence, or a list of them"),

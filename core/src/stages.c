@@ -1,5 +1,5 @@
+#include "stages.h"
 #include "npy.h"
-#include "pipeline.h"
 #include "shape.h"
 #include <errno.h>
 #include <limits.h>
@@ -30,8 +30,8 @@ vqp_status vqp_stages_text(struct vqp_stages *st, const int32_t *prompt_ids, uin
     const struct vqp_session_key *key = &st->session->key;
     if (!st->dump_dir || !slot)
         return VQP_OK;
-    vqp_status s = put(st, "input_ids", VQP_I32, vqp_shape2(n_prompts, st->session->pipe->assembly->context_length),
-                       prompt_ids, err);
+    vqp_status s =
+        put(st, "input_ids", VQP_I32, vqp_shape2(n_prompts, st->session->assembly->context_length), prompt_ids, err);
     float *states = malloc(slot->bytes);
     if (!s && !states)
         s = vqp_fail(err, VQP_E_NOMEM, "dump: out of memory");
@@ -73,7 +73,7 @@ static vqp_status put_logp(struct vqp_stages *st, uint32_t eval, struct vqp_erro
 static vqp_status feed(struct vqp_stages *st, uint32_t eval, int32_t *tokens, struct vqp_error *err)
 {
     const struct vqp_slot *slot = vqp_session_find(st->session, "tokens");
-    int32_t limit = (int32_t)st->session->pipe->assembly->denoiser.n_vocab, *ids;
+    int32_t limit = (int32_t)st->session->assembly->denoiser.n_vocab, *ids;
     struct vqp_shape shape;
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/tokens-%03u.npy", st->feed_dir, eval);
