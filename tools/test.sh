@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Sets up, builds with warnings as errors, and runs every test. VQP_BUILD names another build folder, arguments go to cmake.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+dir=${VQP_BUILD:-build}
+tools/build.sh "$dir" -DVQP_TESTS=ON -DVQP_WERROR=ON "$@"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+# -V shows each case, so that skipped ones can be counted.
+ctest --test-dir "$dir" -V >"$log" 2>&1 || status=$?
+grep -E '^ *[0-9]+/[0-9]+ Test ' "$log" || true
+if [ "$status" != 0 ]; then
+    grep -vE '\.\.\.passed$' "$log" | tail -n 200
+fi
+grep 'SKIPPED:' "$log" | sed 's/^[0-9]*: *//' || true
+echo "cases skipped: $(grep -c 'SKIPPED:' "$log" || true)"
+grep -E 'tests passed|tests failed|Total Test time' "$log" || true
+exit "$status"
