@@ -80,7 +80,7 @@ compare_case() {
     mapfile -t args < <(case_json "$1" ours)
     rm -rf "$work/dump/$name"
     if "$build/bin/vqpipe" run "$golden/golden.yaml" -q --model "$model" --set "components.tokenizer.path=$tokenizer" \
-        --backend "$backend" "${args[@]}" --dump "$work/dump/$name" -o "$work/dump/$name.ids.npy"; then
+        --backend "$backend" "${args[@]}" --dump "$work/dump/$name" -o "$work/dump/$name.ids.npy" >/dev/null; then
         "$python" "$oracle/compare.py" "$2" "$work/dump/$name" || failed=1
     else
         echo "$name: the run failed"

@@ -9,7 +9,7 @@
 
 static const double states_tolerance = 1e-5, logp_tolerance = 1e-3, image_tolerance = 1e-3;
 static const double near = 1e-4; /* a tie: of probabilities at the rate, of log-probabilities, of a draw */
-static const float cut = -69.9F; /* at and below: cut by truncation, or clamped */
+static const float cut = -70.0F; /* what truncation cuts becomes this, and what lies below is clamped to it */
 
 struct array {
     struct vqp_shape shape;

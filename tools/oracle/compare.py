@@ -15,7 +15,7 @@ import sys
 import numpy as np
 
 NEAR = 1e-4
-CUT = -69.9  # at and below: cut by truncation, or clamped
+CUT = -70  # what truncation cuts becomes this, and what lies below is clamped to it
 
 
 def forgive_ties(a, b, rate):
