@@ -21,15 +21,16 @@ enum {
 
 vqp_status vqp_npy_write(FILE *f, uint32_t dtype, const struct vqp_shape *s, const void *data, struct vqp_error *err)
 {
-    char header[256], shape[VQP_SHAPE_TEXT];
+    char header[384], text[VQP_SHAPE_TEXT];
     uint64_t bytes;
     if ((dtype != VQP_I32 && dtype != VQP_F32) || vqp_shape_bytes(s, dtype, &bytes))
-        return vqp_fail(err, VQP_E_INTERNAL, "npy: cannot write an array %s of %s", vqp_shape_text(s, shape),
+        return vqp_fail(err, VQP_E_INTERNAL, "npy: cannot write an array %s of %s", vqp_shape_text(s, text),
                         vqp_dtype_name(dtype));
-    vqp_shape_text(s, shape);
-    shape[strlen(shape) - 1] = 0; /* "[2,3]" becomes "(2,3)", "[2]" becomes "(2,)" */
-    int n = snprintf(header, sizeof header, "%s%c%c..{'descr': '<%s4', 'fortran_order': False, 'shape': (%s%s), }",
-                     magic, 1, 0, dtype == VQP_I32 ? "i" : "f", shape + 1, s->rank == 1 ? "," : "");
+    int n = sprintf(header, "%s%c%c..{'descr': '<%s4', 'fortran_order': False, 'shape': (", magic, 1, 0,
+                    dtype == VQP_I32 ? "i" : "f");
+    for (uint32_t i = 0; i < s->rank; i++)
+        n += sprintf(header + n, "%s%lld", i ? ", " : "", (long long)s->dim[i]);
+    n += sprintf(header + n, "%s), }", s->rank == 1 ? "," : "");
     size_t total = ((size_t)n + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     memset(header + n, ' ', total - (size_t)n - 1);
     header[total - 1] = '\n';

@@ -209,36 +209,38 @@ const struct vqp_tensor *vqp_weights_find(const struct vqp_weights *w, const cha
 }
 
 enum {
-    BLOCK = 4096 /* elements between looks, so that the inner loop has no branch */
+    BLOCK = 1024 /* elements between looks: an inner loop without a branch and of known length becomes vector code */
 };
 
 /* Index of the first element whose bits under `mask` (the exponent) are all ones, n where there is none. */
 static uint64_t first_nonfinite32(const uint32_t *x, uint64_t n, uint32_t mask)
 {
-    for (uint64_t at = 0; at < n; at += BLOCK) {
-        uint64_t end = n - at < BLOCK ? n : at + BLOCK;
+    uint64_t at = 0;
+    for (; n - at >= BLOCK; at += BLOCK) {
         uint32_t bad = 0;
-        for (uint64_t i = at; i < end; i++)
-            bad |= (uint32_t)((x[i] & mask) == mask);
-        for (uint64_t i = at; bad && i < end; i++)
-            if ((x[i] & mask) == mask)
-                return i;
+        for (uint64_t i = 0; i < BLOCK; i++)
+            bad |= (x[at + i] & mask) == mask;
+        if (bad)
+            break;
     }
-    return n;
+    while (at < n && (x[at] & mask) != mask)
+        at++;
+    return at;
 }
 
 static uint64_t first_nonfinite16(const uint16_t *x, uint64_t n, uint16_t mask)
 {
-    for (uint64_t at = 0; at < n; at += BLOCK) {
-        uint64_t end = n - at < BLOCK ? n : at + BLOCK;
-        uint32_t bad = 0;
-        for (uint64_t i = at; i < end; i++)
-            bad |= (uint32_t)((x[i] & mask) == mask);
-        for (uint64_t i = at; bad && i < end; i++)
-            if ((x[i] & mask) == mask)
-                return i;
+    uint64_t at = 0;
+    for (; n - at >= BLOCK; at += BLOCK) {
+        uint16_t bad = 0;
+        for (uint64_t i = 0; i < BLOCK; i++)
+            bad |= (x[at + i] & mask) == mask;
+        if (bad)
+            break;
     }
-    return n;
+    while (at < n && (x[at] & mask) != mask)
+        at++;
+    return at;
 }
 
 vqp_status vqp_weights_check_finite(struct vqp_weights *w, const struct vqp_tensor *t, struct vqp_error *err)

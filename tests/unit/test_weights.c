@@ -23,14 +23,16 @@ static const char *write_model(const char *name, const char *file, const char *h
     return scratch(name);
 }
 
+/* The spaces align the data to 8 bytes, so that it is used where it is mapped. */
 static const char *small_model(const char *name)
 {
     static const float data[] = {1, 2, 3};
-    return write_model(name, "model.safetensors",
-                       "{\"w.2\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-                       "\"w.10\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]},"
-                       "\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]}}",
-                       data, sizeof data);
+    char header[193];
+    snprintf(header, sizeof header, "%-192s",
+             "{\"w.2\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+             "\"w.10\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]},"
+             "\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]}}");
+    return write_model(name, "model.safetensors", header, data, sizeof data);
 }
 
 /* Opening fails with `status`, names the file or folder and `part`, and leaks no descriptor. */
@@ -265,10 +267,8 @@ static void remembered(void)
     CU_ASSERT_EQUAL(pwrite(fd, &nan, 4, st.st_size - 12), 4);
     close(fd);
     CU_ASSERT_EQUAL(vqp_weights_check_finite(w, last, &err), VQP_OK);
-    if (((uintptr_t)first->data & 4095) >= 4096 - 4 || *(const uint32_t *)first->data != nan)
-        printf("(the mapping does not show later writes) ");
-    else
-        CU_ASSERT_EQUAL(vqp_weights_check_finite(w, first, &err), VQP_E_FORMAT); /* each tensor for itself */
+    CU_ASSERT_EQUAL(*(const uint32_t *)first->data, nan);                    /* the mapping shows the change */
+    CU_ASSERT_EQUAL(vqp_weights_check_finite(w, first, &err), VQP_E_FORMAT); /* each tensor for itself */
     vqp_weights_close(cache, w);
 }
 
