@@ -247,7 +247,7 @@ static void test_bad_values(void)
     CU_ASSERT_EQUAL(input(p, "", &s1), 0);
     expect_error(p, VQP_E_SHAPE, "step: input without a name");
     p = begin("denoiser");
-    api->output(p, "y", 0);
+    api->output(p, "y", input(p, "x", &s1) + 1);
     expect_error(p, VQP_E_SHAPE, "step/denoiser: output \"denoiser.y\": the value is missing");
 }
 
@@ -410,6 +410,12 @@ static void test_views(void)
     p = begin(NULL);
     CU_ASSERT_EQUAL(api->view(p, 0, &s6), 0);
     expect_error(p, VQP_E_SHAPE, "step: view: the value is missing");
+    p = begin(NULL);
+    CU_ASSERT_EQUAL(api->view(p, input(p, "x", &s6) + 1, &s6), 0);
+    expect_error(p, VQP_E_SHAPE, "step: view: the value is missing");
+    p = begin(NULL);
+    CU_ASSERT_EQUAL(api->view(p, input(p, "x", &s6), NULL), 0);
+    expect_error(p, VQP_E_SHAPE, "step: view: the shape is missing");
 }
 
 /* ---- ops and outputs --------------------------------------------------------------------------------------------- */
@@ -591,6 +597,64 @@ static void test_dump(void)
     vqp_program_destroy(p);
 }
 
+static void test_dump_params(void)
+{
+    static const struct {
+        const char *line;
+        struct vqp_op op;
+    } want[] = {
+        {"linear %1 act=gelu_erf", {.kind = VQP_OP_LINEAR, .u.linear.act = VQP_ACT_GELU_ERF}},
+        {"linear %1", {.kind = VQP_OP_LINEAR}},
+        {"linear %1 act=?", {.kind = VQP_OP_LINEAR, .u.linear.act = 4}},
+        {"layer_norm %1 eps=1e-05", {.kind = VQP_OP_LAYER_NORM, .u.norm.eps = 1e-5f}},
+        {"rms_norm %1 eps=1e-06", {.kind = VQP_OP_RMS_NORM, .u.norm.eps = 1e-6f}},
+        {"group_norm %1 groups=8 eps=0.5 act=silu", {.kind = VQP_OP_GROUP_NORM, .u.norm = {0.5f, 8, VQP_ACT_SILU}}},
+        {"sdpa %1 heads=4 scale=0.125", {.kind = VQP_OP_SDPA, .u.sdpa = {0.125f, 4, 0}}},
+        {"sdpa %1 heads=4 scale=0.125 causal", {.kind = VQP_OP_SDPA, .u.sdpa = {0.125f, 4, 1}}},
+        {"conv2d %1", {.kind = VQP_OP_CONV2D, .u.conv = {1, 1, 0, 0, 0, 0, 0, 1}}},
+        {"conv2d %1 stride=2 groups=3 pad=0,0,1,2 upsample=4 act=gelu_sigmoid",
+         {.kind = VQP_OP_CONV2D, .u.conv = {2, 3, 0, 0, 1, 2, VQP_ACT_GELU_SIGMOID, 4}}},
+        {"conv2d %1 pad=1,0,0,0", {.kind = VQP_OP_CONV2D, .u.conv = {1, 1, 1, 0, 0, 0, 0, 1}}},
+        {"pixel_shuffle %1 factor=2", {.kind = VQP_OP_PIXEL_SHUFFLE, .u.pixel_shuffle.factor = 2}},
+        {"rope %1 heads=4 interleaved", {.kind = VQP_OP_ROPE, .u.rope = {4, 1}}},
+        {"rope %1 heads=4", {.kind = VQP_OP_ROPE, .u.rope = {4, 0}}},
+        {"truncate %1 floor=-70", {.kind = VQP_OP_TRUNCATE, .u.truncate.floor = -70}},
+        {"posterior_sample %1 stream=1", {.kind = VQP_OP_POSTERIOR_SAMPLE, .u.sample.stream = 1}},
+        {"categorical_sample %1 stream=2", {.kind = VQP_OP_CATEGORICAL_SAMPLE, .u.sample.stream = 2}},
+        {"repeat %1 times=3 tile", {.kind = VQP_OP_REPEAT, .u.repeat = {3, 1}}},
+        {"compare %1 eq", {.kind = VQP_OP_COMPARE, .u.compare.cmp = VQP_CMP_EQ}},
+        {"compare %1 ge", {.kind = VQP_OP_COMPARE, .u.compare.cmp = VQP_CMP_GE}},
+        {"slice %1 axis=1 start=2 count=3", {.kind = VQP_OP_SLICE, .u.axis = {1, 2, 3}}},
+        {"concat %1 axis=1", {.kind = VQP_OP_CONCAT, .u.axis = {1, 0, 1}}},
+        {"l2_norm %1", {.kind = VQP_OP_L2_NORM}},
+    };
+    enum {
+        N = sizeof want / sizeof *want
+    };
+    const struct vqp_val_info vals[2] = {{0}, {.dtype = VQP_F32, .role = VQP_VAL_TEMP, .shape = s6, .root = 1}};
+    const char *scope[N] = {0};
+    struct vqp_op ops[N];
+    char *text = NULL, *at;
+    size_t size;
+    for (int i = 0; i < N; i++) {
+        ops[i] = want[i].op;
+        ops[i].in[0] = 1;
+    }
+    struct vqp_program_view v = {.n_vals = 2, .n_ops = N, .name = "p", .vals = vals, .ops = ops, .op_scope = scope};
+    FILE *f = open_memstream(&text, &size);
+    vqp_program_dump(&v, f);
+    fclose(f);
+    CU_ASSERT_STRING_EQUAL(strtok_r(text, "\n", &at), "program p: 23 ops, 1 values, arena 0 bytes");
+    for (int i = 0; i < N; i++) {
+        const char *line = strtok_r(NULL, "\n", &at);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(line);
+        if (strcmp(line, want[i].line))
+            printf("\n    \"%s\", expected \"%s\"\n", line, want[i].line);
+        CU_ASSERT_STRING_EQUAL(line, want[i].line);
+    }
+    free(text);
+}
+
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static void test_out_of_memory(void)
@@ -652,6 +716,7 @@ int main(void)
         {"drops dead ops and keeps stores in order", test_dead_ops},
         {"seals an empty program", test_empty_program},
         {"dumps a program as text", test_dump},
+        {"dumps the parameters of every op that has some", test_dump_params},
         {"fails cleanly wherever memory runs out", test_out_of_memory},
         {"records long programs", test_long_programs},
     };

@@ -80,6 +80,9 @@ static const struct rule_case cases[] = {
     {"f[2,3,8] - - f[100,16] i[2]", "f[2,3,8]", OP(LAYER_NORM)},
     {"f[2,3,8] - - f[2,16]", "f[2,3,8]", OP(LAYER_NORM)},
     {"f[2,3,8] - - f[1,16]", "f[2,3,8]", OP(LAYER_NORM)},
+    {"f[2,8] - - f[2,16]", "f[2,8]", OP(LAYER_NORM)},
+    {"f[2,8] n[8]", "!layer_norm: weight is input f32[8], expected a weight", OP(LAYER_NORM)},
+    {"f[2,8] w[8] f[8]", "!layer_norm: bias is computed f32[8], expected a weight", OP(LAYER_NORM)},
     {"f[2,3,8] - - f[3,16]", "!layer_norm: table is [3,16], expected [2,16]", OP(LAYER_NORM)},
     {"f[2,3,8] - - f[100,8] i[1]", "!layer_norm: table is [100,8], expected [100,16]", OP(LAYER_NORM)},
     {"f[2,3,8] - - f[100,16] i[3]", "!layer_norm: row is [3], expected [1] or [2]", OP(LAYER_NORM)},
@@ -89,6 +92,8 @@ static const struct rule_case cases[] = {
     {"f[2,8]", "!layer_norm: eps is -1", OP(LAYER_NORM, NORM(-1, 0, 0))},
     {"f[2,8] w[9]", "!!layer_norm: weight is [9], expected [8]", OP(LAYER_NORM)},
     {"f[8] w[8]", "f[8]", OP(RMS_NORM, NORM(1e-6f, 0, 0))},
+    {"f[8] n[8]", "!rms_norm: weight is input f32[8], expected a weight", OP(RMS_NORM)},
+    {"f[8] w[8] f[8]", "!rms_norm: bias is computed f32[8], expected a weight", OP(RMS_NORM)},
     {"f[]", "!rms_norm: x is [], expected [...,D]", OP(RMS_NORM)},
 
     {"f[2,5,8] f[2,7,8] f[2,7,8]", "f[2,5,8]", OP(SDPA, SDPA(4, 0.5f, 0))},
@@ -105,6 +110,7 @@ static const struct rule_case cases[] = {
     {"f[2,8,6,4] w[10,4,3,3]", "f[2,4,3,10]", OP(CONV2D, CONV(2, 1, 0, 0, 1, 1, 0, 1))},
     {"f[2,8,6,4] w[10,2,3,3]", "f[2,14,10,10]", OP(CONV2D, CONV(1, 2, 0, 0, 0, 0, VQP_ACT_SILU, 2))},
     {"f[2,8,6,4] w[10,4,1,1]", "f[2,8,6,10]", OP(CONV2D)},
+    {"f[2,3,3,4] w[10,4,3,3]", "f[2,1,1,10]", OP(CONV2D)},
     {"f[2,2,6,4] w[10,4,3,3]", "!conv2d: a kernel of 3 does not fit into 2 padded entries", OP(CONV2D)},
     {"f[2,8,2,4] w[10,4,3,3]", "!conv2d: a kernel of 3 does not fit into 2 padded entries", OP(CONV2D)},
     {"f[2,8,6,4] w[10,4,3,3]", "!!conv2d: weight is [10,4,3,3], expected [10,2,3,3]", OP(CONV2D, CONV(1, 2))},
@@ -119,6 +125,9 @@ static const struct rule_case cases[] = {
 
     {"f[2,8,6,32] w[32] w[32]", "f[2,8,6,32]", OP(GROUP_NORM, NORM(1e-6f, 8, VQP_ACT_SILU))},
     {"f[2,32]", "f[2,32]", OP(GROUP_NORM, NORM(1e-6f, 32, 0))},
+    {"f[2,32] n[32]", "!group_norm: weight is input f32[32], expected a weight", OP(GROUP_NORM, NORM(1e-6f, 8, 0))},
+    {"f[2,32] w[32] f[32]", "!group_norm: bias is computed f32[32], expected a weight",
+     OP(GROUP_NORM, NORM(1e-6f, 8, 0))},
     {"f[2,6,32]", "!group_norm: groups is 5, expected a divisor of the channels 32", OP(GROUP_NORM, NORM(1e-6f, 5, 0))},
     {"f[32]", "!group_norm: x is [32], expected [B,...,C]", OP(GROUP_NORM, NORM(1e-6f, 8, 0))},
 
@@ -136,6 +145,8 @@ static const struct rule_case cases[] = {
     {"f[2,3,5,12]", "f[2,6,10,3]", OP(PIXEL_SHUFFLE, .u.pixel_shuffle.factor = 2)},
     {"f[2,3,5,12]", "!pixel_shuffle: factor is 3", OP(PIXEL_SHUFFLE, .u.pixel_shuffle.factor = 3)},
     {"f[2,3,5,12]", "!pixel_shuffle: factor is 0", OP(PIXEL_SHUFFLE)},
+    {"f[1,4611686018427387904,1,4]", "!pixel_shuffle: the output would be larger than memory can be",
+     OP(PIXEL_SHUFFLE, .u.pixel_shuffle.factor = 2)},
 
     {"f[2,7,24] f[7,3] f[7,3]", "f[2,7,24]", OP(ROPE, .u.rope = {4, 1})},
     {"f[2,7,24] f[7,4] f[7,4]", "!rope: cos is [7,4], expected [7,3]", OP(ROPE, .u.rope = {4, 0})},
@@ -236,6 +247,7 @@ static const struct rule_case cases[] = {
 
     {"f[2,3] f[2,1] f[2,4]", "f[2,8]", OP(CONCAT, AXIS(1, 0, 3))},
     {"i[2]", "i[2]", OP(CONCAT, AXIS(0, 0, 1))},
+    {"i[1] i[1] i[1] i[1] i[1] i[1] i[1] i[1]", "i[8]", OP(CONCAT, AXIS(0, 0, 8))},
     {"f[2,3] f[3,1]", "!concat: in1 is [3,1], expected [2,1]", OP(CONCAT, AXIS(1, 0, 2))},
     {"f[2,3] f[2]", "!concat: in1 is [2], expected [2,3]", OP(CONCAT, AXIS(1, 0, 2))},
     {"f[2,3] - f[2,3]", "!concat: in1 is missing", OP(CONCAT, AXIS(1, 0, 3))},
@@ -266,6 +278,7 @@ static const struct rule_case cases[] = {
     {"f[]", "!cumsum: axis is 0, and the rank is 0", OP(CUMSUM, AXIS(0))},
 
     {"f[2,9]", "f[2,4] i[2,4]", OP(SORT_K, COUNT(4))},
+    {"f[2,9]", "f[2,9] i[2,9]", OP(SORT_K, COUNT(9))},
     {"f[2,9]", "!sort_k: k is 10, expected 1 to 9", OP(SORT_K, COUNT(10))},
     {"f[2,9]", "!sort_k: k is 0", OP(SORT_K)},
 
