@@ -125,10 +125,11 @@ vqp_status vqp_json_decode(const char *data, size_t n, json_t **out, size_t *off
     if (status)
         return status;
     json_error_t e = {0};
+    errno = 0;
     json_t *root = json_loadb(data, n, JSON_REJECT_DUPLICATES, &e);
     if (!root) {
         char text[JSON_ERROR_TEXT_LENGTH * 2];
-        if (!e.text[0] || json_error_code(&e) == json_error_out_of_memory)
+        if (errno == ENOMEM) /* jansson calls a failed allocation a syntax error */
             return vqp_fail(why, VQP_E_NOMEM, "no memory left while reading JSON");
         *offset = e.position > 0 ? (size_t)e.position - 1 : 0;
         return vqp_fail(why, VQP_E_FORMAT, "%s", vqp_quote(e.text, strlen(e.text), text, sizeof text));

@@ -51,7 +51,8 @@ void vqp_outfile_unlink_all(void)
 
 static vqp_status fail_errno(struct vqp_error *err, const char *path, int code)
 {
-    return vqp_fail(err, VQP_E_OUTPUT, "%.240s: cannot be written: %s", path, strerror(code));
+    return vqp_fail(err, code == ENOMEM ? VQP_E_NOMEM : VQP_E_OUTPUT, "%.240s: cannot be written: %s", path,
+                    strerror(code));
 }
 
 static vqp_status no_memory(struct vqp_error *err, const char *path)

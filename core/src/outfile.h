@@ -7,7 +7,8 @@ struct vqp_outfile {
     FILE *f;
     char *path, *tmp;
 };
-/* Opens PATH.tmp.PID.N in the target's folder (O_EXCL | O_NOFOLLOW, 0644). VQP_E_OUTPUT with path and errno's text. */
+/* Opens PATH.tmp.PID.N in the target's folder (O_EXCL | O_NOFOLLOW, 0644). VQP_E_OUTPUT with path and errno's text. What exists and is
+ * no regular file (a device, pipe, link, folder) is refused, since the rename would replace it. At most 64 are open at once. */
 vqp_status vqp_outfile_open(struct vqp_outfile *o, const char *path, struct vqp_error *err);
 /* fflush, fsync, fclose, rename, each checked; on failure the temporary is removed and the target is as it was. */
 vqp_status vqp_outfile_commit(struct vqp_outfile *o, struct vqp_error *err);
