@@ -536,9 +536,9 @@ static void print_vqpipe(void)
     FIELD(vqpipe_step_event, first_image);
     FIELD(vqpipe_step_event, n_images);
     FIELD(vqpipe_step_event, n_tokens);
+    FIELD(vqpipe_step_event, images_total);
     FIELD(vqpipe_step_event, ids);
     FIELD(vqpipe_step_event, elapsed);
-    FIELD(vqpipe_step_event, images_total);
     END();
     STRUCT(vqpipe_run_params);
     FIELD(vqpipe_run_params, struct_size);

@@ -78,9 +78,9 @@ struct vqpipe_step_event {
     uint32_t eval, n_evals; /* 0-based evaluation, and how many there are */
     int32_t timestep;
     uint32_t first_image, n_images, n_tokens; /* this event is of images first_image .. first_image + n_images - 1 */
-    const int32_t *ids;                       /* [n_images, n_tokens]; the mask is the highest id */
-    double elapsed;                           /* seconds since the run started */
     uint32_t images_total;
+    const int32_t *ids; /* [n_images, n_tokens]; the mask is the highest id */
+    double elapsed;     /* seconds since the run started */
 };
 struct vqpipe_run_params {
     uint32_t struct_size;
