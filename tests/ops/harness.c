@@ -7,7 +7,8 @@
 #include <vqpipe/philox.h>
 
 enum {
-    MAX_TENSORS = 32
+    MAX_TENSORS = 32,
+    MAX_OUTPUTS = 16
 };
 
 struct ops_target ops_target;
@@ -183,6 +184,8 @@ vqp_val ops_val(struct tensor *t)
 void ops_give(vqp_val v)
 {
     char name[16];
+    if (session.n_outputs == MAX_OUTPUTS)
+        exit(2);
     snprintf(name, sizeof name, "o%u", session.n_outputs++);
     vqp_program_api_table.output(ops_program(), name, v);
 }
@@ -303,7 +306,7 @@ const struct vqp_program_view *ops_view(void)
 
 void *ops_result(void)
 {
-    void *first[2] = {NULL, NULL};
+    void *first[MAX_OUTPUTS] = {NULL};
     if (ops_build())
         return NULL;
     for (uint32_t round = 0; round < 3; round++) {
