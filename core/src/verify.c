@@ -1,7 +1,7 @@
 /* Checks an op against its signature and infers its outputs. The rules themselves: verify_ops.c. */
-#include "verify.h"
 #include "shape.h"
 #include "text.h"
+#include "verify_ops.h"
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -34,22 +34,6 @@ enum {
     PATTERN_TEXT = 512,
     NAME_TEXT = 128
 };
-
-static int infer_failv(struct vqp_infer *c, vqp_status code, const char *fmt, va_list ap)
-{
-    char msg[sizeof c->err->msg];
-    vsnprintf(msg, sizeof msg, fmt, ap);
-    return vqp_fail(c->err, code, "%s: %s", c->rule->name, msg);
-}
-
-int vqp_infer_fail(struct vqp_infer *c, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    int code = infer_failv(c, VQP_E_SHAPE, fmt, ap);
-    va_end(ap);
-    return code;
-}
 
 /* A refusal of operand v. With `file` the model file may be at fault, and the tensor is named. */
 __attribute__((format(printf, 4, 5))) static int operand_fail(struct vqp_infer *c, const struct vqp_val_info *v,

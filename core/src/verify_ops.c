@@ -1,9 +1,19 @@
 /* What each op of ops.h requires and gives. */
+#include "verify_ops.h"
 #include "shape.h"
-#include "verify.h"
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+
+int vqp_infer_fail(struct vqp_infer *c, const char *fmt, ...)
+{
+    char msg[sizeof c->err->msg];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(msg, sizeof msg, fmt, ap);
+    va_end(ap);
+    return vqp_fail(c->err, VQP_E_SHAPE, "%s: %s", c->rule->name, msg);
+}
 
 #define FAIL(...) return vqp_infer_fail(c, __VA_ARGS__)
 

@@ -105,6 +105,10 @@ void vqp_ref_matrix_pack(float *dst, const void *src, uint32_t dtype, const stru
 struct vqp_ref_matrix vqp_ref_linear_matrix(const struct vqp_ref_node *n);
 struct vqp_ref_matrix vqp_ref_conv2d_matrix(const struct vqp_ref_node *n);
 
+/* ---- load.c ---- */
+
+float vqp_ref_load(const void *data, uint32_t dtype, uint64_t i); /* element i as float32; any alignment */
+
 /* ---- weights.c: float32 and packed copies of weights, found again by the address of their data ---- */
 
 struct vqp_ref_weights;
@@ -115,7 +119,6 @@ void vqp_ref_weights_forget(struct vqp_ref_weights *w, const void *data);
 const float *vqp_ref_weights_f32(struct vqp_ref_weights *w, const void *data, uint32_t dtype, uint64_t count);
 const float *vqp_ref_weights_packed(struct vqp_ref_weights *w, const void *data, uint32_t dtype,
                                     const struct vqp_ref_matrix *m);
-float vqp_ref_load(const void *data, uint32_t dtype, uint64_t i); /* element i as float32; any alignment */
 
 /* ---- one function an op: op_*.c ---- */
 

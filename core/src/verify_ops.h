@@ -1,6 +1,6 @@
-/* How verify.c (which reads signatures) and verify_ops.c (which holds them) talk to each other. */
-#ifndef VQP_VERIFY_H
-#define VQP_VERIFY_H
+/* The rules of all ops, held by verify_ops.c and read by verify.c. */
+#ifndef VQP_VERIFY_OPS_H
+#define VQP_VERIFY_OPS_H
 #include "builder.h"
 
 /* One op under examination. */
