@@ -82,11 +82,9 @@ static int parse_float(const char *s, double *out)
         if (!n)
             return 0;
     }
-    locale_t c = *p ? (locale_t)0 : newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (!c)
+    if (*p)
         return 0;
-    *out = strtod_l(s, NULL, c);
-    freelocale(c);
+    *out = strtod(s, NULL);
     return isfinite(*out);
 }
 
@@ -500,6 +498,10 @@ static vqp_status check_keys(const struct filler *f)
 vqp_status vqp_options_fill(const struct vqp_options_args *a, void *opts, size_t opts_size, struct vqp_error *err)
 {
     struct filler f = {.a = a, .opts = opts, .err = err};
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0); /* the caller's may have decimal commas */
+    if (!c)
+        return no_memory(&f);
+    locale_t before = uselocale(c);
     if (opts_size)
         memset(opts, 0, opts_size);
     vqp_status s = check_keys(&f);
@@ -508,8 +510,10 @@ vqp_status vqp_options_fill(const struct vqp_options_args *a, void *opts, size_t
         for (const struct vqp_option *o = a->table; s == VQP_OK && o && o->name; o++)
             if ((o->type == VQP_OPT_PATH) == paths)
                 s = settle(&f, o);
-    for (struct config *c = f.configs; c; c = c->next)
-        json_decref(c->root);
+    for (struct config *config = f.configs; config; config = config->next)
+        json_decref(config->root);
+    uselocale(before);
+    freelocale(c);
     return s;
 }
 

@@ -111,6 +111,7 @@ static void refuses_cleverness(void)
     refused("vqpipe: 1\n? [a, b]\n: 1\n", "a.yaml:2:3: a key must be plain text");
     refused("vqpipe: 1\n{a: 1}: 1\n", "a.yaml:2:1: a key must be plain text");
     refused("vqpipe: 1\n: 1\n", "a.yaml:2:1: not valid YAML");
+    refused("vqpipe: 1\n\"\": 1\n", "a.yaml:2:1: a key is missing");
     CU_ASSERT_PTR_NOT_NULL(parse("vqpipe: 1\na: \"!text\"\nb: a!b\nc: 'a & *b'\n"));
 }
 
