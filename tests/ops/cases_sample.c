@@ -46,12 +46,23 @@ static void truncates(void)
         for (int64_t row = 0; got && row < v[i].rows; row++) {
             formula_truncate(logp->f + row * c, c, v[i].rate, v[i].floor, before, want);
             for (int64_t k = 0; k < c; k++) /* where the sum is the rate but for rounding, either answer will do */
-                if (fabs(before[k] - (double)v[i].rate) < 1e-6)
+                if (before[k] > 0 && fabs(before[k] - (double)v[i].rate) < 1e-6)
                     want[k] = (double)got[row * c + k];
             ops_equal_f32("truncate", got + row * c, want, (uint64_t)c);
         }
         ops_reset();
     }
+}
+
+static void truncates_at_the_rate_itself(void)
+{
+    const float in[] = {-2, 0, -1, 0}, out[] = {-70, 0, -70, -70}; /* exp(0) is 1 everywhere */
+    struct tensor *logp = ops_zeros(VQP_F32, vqp_shape2(1, 4)), *rate = ops_random(VQP_F32, vqp_shape1(1), 1, 1);
+    memcpy(logp->f, in, sizeof in);
+    ops_give(vqp_truncate(P, ops_val(logp), ops_val(rate), -70));
+    const float *got = ops_result();
+    CU_ASSERT_TRUE(got && memcmp(got, out, sizeof out) == 0);
+    ops_reset();
 }
 
 /* The jump s -> t of a chain with C codes that keeps, changes or masks a token, and the two cumulative ones. */
@@ -239,6 +250,7 @@ static void selects_the_highest(void)
 
 const struct vqp_case cases_sample[] = {
     {"truncate keeps the class that crosses the rate", truncates},
+    {"truncate drops what follows once the rate is reached", truncates_at_the_rate_itself},
     {"posterior_sample draws from the posterior", samples_posteriors},
     {"categorical_sample draws and tells the probability", samples_categories},
     {"a draw does not depend on the batch", draws_do_not_depend_on_the_batch},
