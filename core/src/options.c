@@ -179,6 +179,8 @@ static vqp_status store_path(struct filler *f, const struct vqp_node *v, void *t
     if (*v->text != '/') {
         if (v->at.from_command_line || !base) {
             base = cwd = getcwd(NULL, 0);
+            if (!cwd && errno == ENOMEM)
+                return no_memory(f);
             if (!cwd)
                 return REFUSE(f, v,
                               "'%s' cannot be made absolute, the current folder cannot be read: %s; give an absolute"
@@ -254,6 +256,8 @@ static vqp_status find_config(struct filler *f, const char *dir, const char **fi
 {
     static const char suffix[] = "_config.json";
     DIR *d = opendir(dir);
+    if (!d && errno == ENOMEM)
+        return no_memory(f);
     if (!d)
         return errno == ENOTDIR ? VQP_OK /* the path is a file: a model without a config */
                                 : vqp_fail(f->err, VQP_E_IO,
