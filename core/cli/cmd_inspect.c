@@ -29,7 +29,7 @@ static void print_option(const struct vqp_option *o)
 {
     char range[64] = "", def[64] = "";
     if (o->min < o->max)
-        snprintf(range, sizeof range, "%.17g..%.17g", o->min, o->max);
+        snprintf(range, sizeof range, "%.10g..%.10g", o->min, o->max);
     if (o->flags & VQP_OPT_REQUIRED)
         snprintf(def, sizeof def, "required");
     else

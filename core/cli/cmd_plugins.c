@@ -23,7 +23,7 @@ static void print_plugin(void *user, const struct vqpipe_plugin_info *info)
     uint32_t *count = user;
     const struct vqp_plugin *p = info->plugin;
     ++*count;
-    printf("%-9s %-28s %-9s %s\n", state_of(info), p ? p->id : "-", p ? p->version : "-", info->path);
+    printf("%-9s %-36s %-9s %s\n", state_of(info), p ? p->id : "-", p ? p->version : "-", info->path);
     if (info->reason)
         printf("          %s\n", info->reason);
     for (const struct vqp_component *const *c = p ? p->components : NULL; c && *c; c++)
@@ -36,7 +36,7 @@ static void print_table(vqpipe_context *ctx)
     const char *dir;
     for (uint32_t i = 0; (dir = vqpipe_plugin_dir(ctx, i)); i++)
         printf("searched: %s\n", dir);
-    printf("\n%-9s %-28s %-9s %s\n", "STATE", "PLUGIN", "VERSION", "FILE, AND WHAT IT OFFERS");
+    printf("\n%-9s %-36s %-9s %s\n", "STATE", "PLUGIN", "VERSION", "FILE, AND WHAT IT OFFERS");
     vqpipe_each_plugin(ctx, print_plugin, &count);
     if (!count)
         printf("none: no *.so in these folders; name one with --plugin-path\n");

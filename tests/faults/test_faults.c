@@ -1,0 +1,312 @@
+/* What the command line does with bad inputs: the exit code, one sentence that names the culprit, and nothing left behind.
+ *
+ * A row is a few lines of shell, run in a scratch folder of its own with an empty out/. There p.yaml is a pipeline on a tiny
+ * model; $V is the command line, $R runs p.yaml for two steps, `copy` makes a copy m of the model and points p.yaml at it. */
+#include "check.h"
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct row {
+    const char *what, *shell;
+    int code;
+    const char *says; /* part of the one line on stderr; NULL: stderr does not matter */
+};
+
+static const char prelude[] =
+    "V='" VQP_BUILD_DIR "/bin/vqpipe'; S='" VQP_SOURCE_DIR
+    "'; M=$S/tests/golden/models/tiny; T=$S/models/postcards/tokenizer\n"
+    "R=\"$V run p.yaml -q --steps 2 -o out/x.png\"; W=m/transformer/diffusion_pytorch_model.safetensors\n"
+    "yaml() { cat > p.yaml <<END\n"
+    "vqpipe: 1\n"
+    "model: $1\n"
+    "backend: { use: reference }\n"
+    "components:\n"
+    "  tokenizer: { use: clip-bpe, path: $T }\n"
+    "  text_encoder: { use: clip-text, path: text_encoder, null_path: learned_classifier_free_sampling_embeddings }\n"
+    "  denoiser: { use: vq-diffusion-transformer, path: transformer }\n"
+    "  scheduler: { use: vq-diffusion, path: scheduler }\n"
+    "  vq_decoder: { use: vqgan, path: vqvae }\n"
+    "run: { prompt: a house, steps: 2 }\n"
+    "END\n"
+    "}\n"
+    "copy() { cp -rL $M m; chmod -R u+w m; yaml m; }\n"
+    /* a safetensors file of one header, padded by $2 bytes of data */
+    "header() { printf \"\\\\$(printf %03o $((${#1} % 256)))\\\\$(printf %03o $((${#1} / "
+    "256)))\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0%s\" \"$1\" > $W; "
+    "head -c $2 /dev/zero >> $W; }\n"
+    "replace() { sed -i \"s/$1/$2/\" $3; }\n"
+    "yaml $M; mkdir out\n";
+
+static char *slurp(const char *path, size_t *lines)
+{
+    static char text[16384];
+    FILE *f = fopen(path, "r");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f)
+        fclose(f);
+    text[n] = 0;
+    *lines = 0;
+    for (size_t i = 0; i < n; i++)
+        *lines += text[i] == '\n';
+    return text;
+}
+
+static int count(const char *shell)
+{
+    FILE *f = popen(shell, "r");
+    int n = -1;
+    if (f && fscanf(f, "%d", &n) != 1)
+        n = -1;
+    if (f)
+        pclose(f);
+    return n;
+}
+
+static void run_row(const struct row *row)
+{
+    char dir[] = "/tmp/vqp-fault-XXXXXX", command[8192];
+    size_t lines;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    CU_ASSERT_EQUAL_FATAL(chdir(dir), 0);
+    FILE *f = fopen("row.sh", "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fprintf(f, "%s%s\n", prelude, row->shell);
+    fclose(f);
+    int status = system("bash row.sh >stdout 2>stderr </dev/null");
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
+    const char *said = slurp("stderr", &lines);
+    if (code == 77 && strstr(said, "SKIPPED")) {
+        printf("SKIPPED: %s: %s\n", row->what, said);
+    } else {
+        int one_line = code == 0 || lines == 1 || !row->says;
+        int says = !row->says || strstr(said, row->says);
+        int left = count(code ? "find out -type f | wc -l" : "find . -name '*.tmp.*' | wc -l");
+        if (code != row->code || !one_line || !says || left)
+            printf("\n    %s: exit %d (expected %d), %d files left, said:\n%s    expected: %s\n", row->what, code,
+                   row->code, left, said, row->says ? row->says : "");
+        CU_ASSERT_EQUAL(code, row->code);
+        CU_ASSERT_TRUE(one_line);
+        CU_ASSERT_TRUE(says);
+        CU_ASSERT_EQUAL(left, 0);
+    }
+    CU_ASSERT_EQUAL(chdir("/"), 0);
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    CU_ASSERT_EQUAL(system(command), 0);
+}
+
+#define RUN_ROWS(rows)                                                                                                 \
+    for (size_t i_ = 0; i_ < sizeof(rows) / sizeof *(rows); i_++)                                                      \
+    run_row(&(rows)[i_])
+
+static void model_files(void)
+{
+    static const struct row rows[] = {
+        {"a sound model", "$R", 0, NULL},
+        {"no model folder", "yaml /nowhere/at/all; $R", 3, "/nowhere/at/all"},
+        {"1 weights missing", "copy; rm $W; $R", 3, "transformer"},
+        {"1 weights empty", "copy; : > $W; $R", 3, "diffusion_pytorch_model.safetensors"},
+        {"1 weights a folder", "copy; rm $W; mkdir $W; $R", 3, "diffusion_pytorch_model.safetensors"},
+        {"1 weights a FIFO", "copy; rm $W; mkfifo $W; $R", 3, "diffusion_pytorch_model.safetensors"},
+        {"2 shorter than 8 bytes", "copy; printf abc > $W; $R", 3, "diffusion_pytorch_model.safetensors"},
+        {"3 header longer than the file", "copy; printf '\\377\\377\\0\\0\\0\\0\\0\\0{}' > $W; $R", 3, "65535"},
+        {"4 header of 2^63", "copy; printf '\\0\\0\\0\\0\\0\\0\\0\\200{}' > $W; $R", 3,
+         "diffusion_pytorch_model.safetensors"},
+        {"5 cut by one byte", "copy; truncate -s -1 $W; $R", 3, "diffusion_pytorch_model.safetensors"},
+        {"5 cut in the header", "copy; truncate -s 100 $W; $R", 3, "diffusion_pytorch_model.safetensors"},
+        {"6 header not JSON", "copy; header 'hello' 0; $R", 3, "diffusion_pytorch_model.safetensors"},
+        {"8 duplicate tensor",
+         "copy; header "
+         "'{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"\\u0061\":{\"dtype\":\"F32\",\"shape\":[1]"
+         ","
+         "\"data_offsets\":[4,8]}}' 8; $R",
+         3, "diffusion_pytorch_model.safetensors"},
+        {"9 unknown dtype", "copy; header '{\"a\":{\"dtype\":\"F128\",\"shape\":[1],\"data_offsets\":[0,16]}}' 16; $R",
+         3, "F128"},
+        {"10 a dtype of no use",
+         "copy; replace '\"norm_out.bias\":{\"dtype\":\"F32\"' '\"norm_out.bias\":{\"dtype\":\"I64\"' $W; $R", 3,
+         "norm_out.bias"},
+        {"11 shape overflows",
+         "copy; header '{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}' 0; $R", 3,
+         "tensor \"a\""},
+        {"13 shape not whole numbers",
+         "copy; header '{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,4]}}' 4; $R", 3, "tensor \"a\""},
+        {"14 offsets the wrong way",
+         "copy; header '{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}' 4; $R", 3, "tensor \"a\""},
+        {"15 trailing bytes", "copy; printf x >> $W; $R", 3, "diffusion_pytorch_model.safetensors"},
+        {"16 span at odds with shape",
+         "copy; header '{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}' 4; $R", 3, "tensor \"a\""},
+        {"19 another model's tensors", "copy; cp m/vqvae/diffusion_pytorch_model.safetensors $W; $R", 3, "transformer"},
+        {"20 wrong shape",
+         "copy; replace '\"cross_attention_dim\": 32' '\"cross_attention_dim\": 48' m/transformer/config.json; $R", 2,
+         "48"},
+        {"21 strict and all used", "$R --strict", 0, NULL},
+        {"22 NaN in a weight",
+         "copy; printf '\\377\\377\\377\\177' | dd of=$W bs=1 seek=$(($(stat -c %s $W) - 4)) conv=notrunc 2>/dev/null; "
+         "$R",
+         3, "NaN"},
+        {"22 and 68, NaN let through is met at a step",
+         "copy; printf '\\377\\377\\377\\177' | dd of=$W bs=1 seek=$(($(stat -c %s $W) - 4)) conv=notrunc 2>/dev/null; "
+         "$R --allow-nonfinite",
+         5, "step 0"},
+        {"46 no layers", "copy; replace '\"num_layers\": 2' '\"num_layers\": 0' m/transformer/config.json; $R", 3,
+         "num_layers"},
+        {"46 a million layers",
+         "copy; replace '\"num_layers\": 2' '\"num_layers\": 1000000' m/transformer/config.json; $R", 3, "num_layers"},
+        {"47 more layers than tensors",
+         "copy; replace '\"num_layers\": 2' '\"num_layers\": 3' m/transformer/config.json; $R", 3,
+         "transformer_blocks.2"},
+        {"47 fewer layers than tensors",
+         "copy; replace '\"num_layers\": 2' '\"num_layers\": 1' m/transformer/config.json; $R", 3, "num_layers"},
+        {"48 no vocabulary", "cp -rL $T t; chmod -R u+w t; rm t/vocab.json; $R --set components.tokenizer.path=t", 3,
+         "vocab.json"},
+        {"48 a bad merge",
+         "cp -rL $T t; chmod -R u+w t; printf 'a b c d\\n' >> t/merges.txt; $R --set components.tokenizer.path=t", 3,
+         "merges.txt"},
+    };
+    RUN_ROWS(rows);
+}
+
+static void descriptors(void)
+{
+    static const struct row rows[] = {
+        {"not there", "$V run nothing.yaml", 2, "nothing.yaml"},
+        {"a folder", "$V run $M -o out/x.png", 2, "directory"},
+        {"40 anchor", "printf 'vqpipe: 1\\nrun: &a {}\\n' > p.yaml; $R", 2, "p.yaml:2:6"},
+        {"40 alias", "printf 'vqpipe: 1\\nrun: *a\\n' > p.yaml; $R", 2, "p.yaml:2:6"},
+        {"41 deep", "(printf 'vqpipe: 1\\na: '; head -c 100000 /dev/zero | tr '\\0' '[') > p.yaml; $R", 2, "p.yaml:2:"},
+        {"42 duplicate key", "echo 'name: a' >> p.yaml; echo 'name: b' >> p.yaml; $R", 2, "name"},
+        {"42 unknown key", "replace 'steps: 2' 'stepz: 2' p.yaml; $R", 2, "steps"},
+        {"42 unknown plugin key", "replace 'use: vqgan,' 'use: vqgan, rnge: unit,' p.yaml; $R", 2, "range"},
+        {"43 a word for a number", "replace 'steps: 2' 'steps: ten' p.yaml; $V run p.yaml -q -o out/x.png", 2,
+         "p.yaml:10:"},
+        {"43 octal", "replace 'steps: 2' 'steps: 010' p.yaml; $V run p.yaml -q -o out/x.png", 2, "010"},
+        {"43 out of range", "$R --set run.images_per_prompt=1000000000", 2, "run.images_per_prompt"},
+        {"44 empty", ": > p.yaml; $R", 2, "p.yaml"},
+        {"44 BOM", "printf '\\357\\273\\277vqpipe: 1\\n' > p.yaml; $R", 2, "p.yaml"},
+        {"44 NUL", "printf 'vqpipe: 1\\0\\n' > p.yaml; $R", 2, "p.yaml"},
+        {"44 two documents", "printf -- '---\\nvqpipe: 2\\n' >> p.yaml; $R", 2, "p.yaml:11"},
+        {"44 tag", "echo 'name: !x a' >> p.yaml; $R", 2, "p.yaml:11"},
+        {"no version", "replace 'vqpipe: 1' 'name: a' p.yaml; $R", 2, "vqpipe"},
+        {"no denoiser", "sed -i /denoiser/d p.yaml; $R", 2, "denoiser"},
+        {"45 codes differ", "copy; rm -r m/vqvae; cp -rL $S/models/postcards/vqvae m/vqvae; $R", 2, "codes"},
+        {"45 text too long", "$R --set components.tokenizer.model_max_length=32", 2, "32"},
+    };
+    RUN_ROWS(rows);
+}
+
+static void plugins(void)
+{
+    static const struct row rows[] = {
+        {"unknown component", "$R --set components.scheduler.use=vq-difusion", 4, "vq-diffusion"},
+        {"wrong interface", "$R --set components.scheduler.use=vqgan", 4, "vqgan"},
+        {"unknown backend", "$R --backend nosuch", 4, "nosuch"},
+        {"precision it lacks", "$R --set backend.precision=f16", 2, "f16"},
+        {"50 garbage beside good ones", "mkdir pl; echo hello > pl/bad.so; $R --plugin-path pl", 0, NULL},
+        {"50 garbage is listed with its reason",
+         "mkdir pl; echo hello > pl/bad.so; $V plugins --plugin-path pl | grep -A1 bad.so | grep -qi elf", 0, NULL},
+        {"49 world-writable",
+         "mkdir pl; cp " VQP_BUILD_DIR "/lib/vqpipe/vqgan.so pl/; chmod 666 pl/vqgan.so; "
+         "$V plugins --plugin-path pl | grep -A1 pl/vqgan.so | grep -q unsafe",
+         0, NULL},
+        {"50 truncated ELF",
+         "mkdir pl; head -c 3000 " VQP_BUILD_DIR
+         "/lib/vqpipe/vqgan.so > pl/cut.so; $V plugins --plugin-path pl | grep -A1 cut.so | grep -q "
+         "refused",
+         0, NULL},
+        {"57 shadowed",
+         "mkdir pl; cp " VQP_BUILD_DIR
+         "/lib/vqpipe/vqgan.so pl/; $V plugins --plugin-path pl | grep -q shadowed && $R --plugin-path pl",
+         0, NULL},
+        {"57 one id twice in a folder",
+         "mkdir pl; cp " VQP_BUILD_DIR "/lib/vqpipe/vqgan.so pl/a.so; cp pl/a.so pl/b.so; $R --plugin-path pl", 4,
+         "b.so"},
+    };
+    RUN_ROWS(rows);
+}
+
+static void outputs(void)
+{
+    static const struct row rows[] = {
+        {"72 stdout full", "$V run p.yaml -q --steps 2 -o - > /dev/full", 6, "No space"},
+        {"72 disk full",
+         "mount -t tmpfs -o size=4k none out 2>/dev/null || { echo SKIPPED no tmpfs >&2; exit 77; }\n"
+         "head -c 4096 /dev/zero > out/f 2>/dev/null; $R; c=$?; n=$(ls out); umount out; [ \"$n\" = f ] || exit 99; "
+         "exit $c",
+         6, "out/x.png"},
+        {"73 no folder", "$V run p.yaml -q --steps 2 -o nowhere/x.png", 6, "nowhere"},
+        {"73 a folder as target", "mkdir d.png; $V run p.yaml -q --steps 2 -o d.png", 6, "d.png"},
+        {"73 name too long", "$V run p.yaml -q --steps 2 -o $(head -c 300 /dev/zero | tr '\\0' a).png", 6, "long"},
+        {"73 unknown extension", "$V run p.yaml -q --steps 2 -o out/x.jpg", 2, "x.jpg"},
+        {"74 the old file survives a failure",
+         "echo old > keep.png; $V run p.yaml -q --steps 99 -o keep.png; c=$?; grep -q old keep.png && exit $c", 2,
+         "steps"},
+        {"74 and is replaced by a finished one",
+         "echo old > keep.png; $V run p.yaml -q --steps 2 -o keep.png && ! grep -q old keep.png", 0, NULL},
+        {"75 the reader of stdout is gone", "set -o pipefail; $V run p.yaml -q --steps 2 -o - | true", 6, NULL},
+        {"76 SIGINT", "$V run $S/pipelines/vqdiffusion.yaml -q -o out/x.png & p=$!; sleep 1; kill -INT $p; wait $p",
+         130, NULL},
+        {"76 SIGTERM", "$V run $S/pipelines/vqdiffusion.yaml -q -o out/x.png & p=$!; sleep 1; kill -TERM $p; wait $p",
+         143, NULL},
+    };
+    RUN_ROWS(rows);
+}
+
+static void prompts_and_flags(void)
+{
+    static const struct row rows[] = {
+        {"78 empty prompt", "$R -p ''", 0, NULL},
+        {"79 a megabyte", "head -c 1000000 /dev/zero | tr '\\0' a > f; $R -f f", 2, "8192"},
+        {"79 too many words", "$R -p \"$(yes sea | head -200 | tr '\\n' ' ')\"", 0, NULL},
+        {"80 not UTF-8", "$R -p $'ab\\xffc'", 2, "byte 2"},
+        {"80 lone surrogate", "$R -p $'\\xed\\xa0\\x80'", 2, "UTF-8"},
+        {"81 NUL in a file", "printf 'a\\nb\\0c\\n' > f; $R -f f", 2, "2"},
+        {"82 controls and emoji", "$R -p $'\\x01 \\xf0\\x9f\\x91\\xa9 e\\xcc\\x81'", 0, NULL},
+        {"83 no steps", "$V run p.yaml -q -o out/x.png --steps 0", 2, "steps"},
+        {"83 negative steps", "$V run p.yaml -q -o out/x.png --steps -1", 2, "steps"},
+        {"83 2^31 steps", "$V run p.yaml -q -o out/x.png --steps 2147483648", 2, "steps"},
+        {"83 10x", "$V run p.yaml -q -o out/x.png --steps 10x", 2, "10x"},
+        {"83 a leading space", "$V run p.yaml -q -o out/x.png --steps ' 10'", 2, "steps"},
+        {"84 more steps than timesteps", "$V run p.yaml -q -o out/x.png --steps 13", 2, "12"},
+        {"85 negative seed", "$R -s -1", 2, "-1"},
+        {"85 seed too large", "$R -s 18446744073709551616", 2, "18446744073709551616"},
+        {"85 the largest seed", "$R -s 18446744073709551615", 0, NULL},
+        {"85 hexadecimal seed", "$R -s 0x10", 2, "0x10"},
+        {"85 random", "$R -s random", 0, NULL},
+        {"85 two seeds for one image", "$R -s 1,2", 2, "seeds"},
+        {"86 guidance NaN", "$R --guidance nan", 2, "guidance"},
+        {"86 guidance negative", "$R --guidance -1", 2, "guidance"},
+        {"86 guidance 1e30", "$R --guidance 1e30", 2, "guidance"},
+        {"86 truncation above 1", "$R --truncation 1.1", 2, "truncation"},
+        {"87 latents not there", "$R --latents none.npy", 2, "none.npy"},
+        {"87 too few latents",
+         "$R -o out/a.ids.npy 2>/dev/null; $V run p.yaml -q --steps 2 -o l.ids.npy; $R -n 2 --latents l.ids.npy", 2,
+         "72"},
+        {"87 an id out of range",
+         "$V run p.yaml -q --steps 2 -o l.ids.npy; printf '\\377' | dd of=l.ids.npy bs=1 seek=140 conv=notrunc "
+         "2>/dev/null; $R --latents l.ids.npy",
+         2, "index 3"},
+        {"88 no images", "$R -n 0", 2, "images"},
+        {"88 a milliard of images", "$R -n 1000000000", 2, "images"},
+        {"89 twice", "$R --steps 3", 2, "--steps"},
+        {"89 unknown", "$R --stepz 3", 2, "--steps"},
+        {"89 no value", "$R --guidance", 2, "--guidance"},
+        {"89 no sub-command", "$V draw", 2, "draw"},
+        {"90 a flag beats --set beats the file",
+         "$V run p.yaml --dry-run --set run.steps=3 --steps 4 | grep -q 'run.steps  *4 '", 0, NULL},
+    };
+    RUN_ROWS(rows);
+}
+
+int main(void)
+{
+    static const struct vqp_case cases[] = {
+        {"model files", model_files},
+        {"descriptors", descriptors},
+        {"plugins", plugins},
+        {"outputs and signals", outputs},
+        {"prompts and flags", prompts_and_flags},
+    };
+    return RUN_CASES("faults", cases);
+}
