@@ -22,7 +22,7 @@ struct vqp_options_args {
  * ranges, choices: VQP_E_ARG with file, line and column where the descriptor gave it, VQP_E_FORMAT naming the config file where that did.
  * Ints are decimal with an optional minus ("010", "0x10", "1e3", "+5" and " 10" are refused); floats by strtod in the C locale, finite. */
 vqp_status vqp_options_fill(const struct vqp_options_args *a, void *opts, size_t opts_size, struct vqp_error *err);
-/* The table as text or JSON lines for `inspect`: name, type, range, default, choices, help. */
+/* The table as text: name, type, range, default, choices, help. */
 void vqp_options_print(const struct vqp_option *table, FILE *f);
 
 /* Checks the table itself (names unique, offsets inside opts_size, known types, defaults parse): the loader refuses a plugin whose table is

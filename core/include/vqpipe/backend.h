@@ -1,4 +1,4 @@
-/* A compute backend: it owns memory on one device and runs sealed programs there. Ten functions are mandatory. */
+/* A compute backend: it owns memory on one device and runs sealed programs there. Nine functions are mandatory. */
 #ifndef VQPIPE_BACKEND_H
 #define VQPIPE_BACKEND_H
 #include "program.h"

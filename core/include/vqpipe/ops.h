@@ -1,8 +1,8 @@
 /* The ops: their values, their formulas, and one inline function each to record them.
  *
  * The comment of an op is its definition; plugins/backend-reference is that definition in plain C, docs/ops.md explains it,
- * tests/ops checks every backend against it. f32, i32, u8 are dtypes of values; W marks an operand that may also be a WEIGHT
- * of f16 or bf16 (as in its file); such a weight stands for its exact float32 value. "?" marks an optional operand (0).
+ * tests/ops checks every backend against it. f32, i32, u8 are dtypes of values; W marks an operand that is a WEIGHT of f32,
+ * f16 or bf16 (as in its file, standing for its exact float32 value) or a CONSTANT of f32; "W or f32" takes any f32 too. "?" marks an optional operand (0).
  * Shapes: "..." is any number of leading dimensions, equal wherever it appears in one op. Sums of more than a few terms are
  * correct to float32 rounding of the exact sum (tolerances: docs/numerics.md). Nothing depends on the number of threads. */
 #ifndef VQPIPE_OPS_H
