@@ -160,10 +160,11 @@ static int save_to_stdout(const struct drawing *d, const vqpipe_result *r)
     return status ? vqp_stdout_failed(err.msg) : vqp_stdout_finish();
 }
 
-static void say_seed(const struct vqp_args *args, const vqpipe_result *r)
+/* A seed that nobody chose is told, wherever `random` was written. */
+static void say_seed(const struct vqp_args *args, vqpipe *pipe, const vqpipe_result *r)
 {
-    const char *seed = vqp_args_value(args, OPT_SEED);
-    if (seed && strcmp(seed, "random") == 0 && !vqp_args_count(args, OPT_QUIET))
+    const char *seed = vqpipe_get(pipe, "run.seed");
+    if (seed && strstr(seed, "random") && !vqp_args_count(args, OPT_QUIET))
         vqp_say("seed %" PRIu64 "; -s %" PRIu64 " draws the same again", vqpipe_result_seed(r, 0),
                 vqpipe_result_seed(r, 0));
 }
@@ -218,7 +219,7 @@ static int draw_and_save(const struct vqp_args *args, struct vqp_job *job, struc
     if (!code)
         code = d->to_stdout ? save_to_stdout(d, result) : save_files(args, d, result);
     if (!code)
-        say_seed(args, result);
+        say_seed(args, job->pipe, result);
     vqpipe_result_destroy(result);
     free(d->pattern);
     return code;

@@ -36,6 +36,9 @@ static const char prelude[] =
     "header() { printf \"\\\\$(printf %03o $((${#1} % 256)))\\\\$(printf %03o $((${#1} / "
     "256)))\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0%s\" \"$1\" > $W; "
     "head -c $2 /dev/zero >> $W; }\n"
+    "spare() { W=m/learned_classifier_free_sampling_embeddings/diffusion_pytorch_model.safetensors; header "
+    "'{\"embeddings\":{\"dtype\":\"F32\",\"shape\":[64,32],\"data_offsets\":[0,8192]},\"spare\":{\"dtype\":\"F32\","
+    "\"shape\":[1],\"data_offsets\":[8192,8196]}}' 8196; }\n"
     "replace() { sed -i \"s/$1/$2/\" $3; }\n"
     "yaml $M; mkdir out\n";
 
@@ -74,7 +77,7 @@ static void run_row(const struct row *row)
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
     fprintf(f, "%s%s\n", prelude, row->shell);
     fclose(f);
-    int status = system("bash row.sh >stdout 2>stderr </dev/null");
+    int status = system("timeout 60 bash row.sh >stdout 2>stderr </dev/null");
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
     const char *said = slurp("stderr", &lines);
     if (code == 77 && strstr(said, "SKIPPED")) {
@@ -142,6 +145,8 @@ static void model_files(void)
          "copy; replace '\"cross_attention_dim\": 32' '\"cross_attention_dim\": 48' m/transformer/config.json; $R", 2,
          "48"},
         {"21 strict and all used", "$R --strict", 0, NULL},
+        {"21 a tensor more than needed", "copy; spare; $V run p.yaml --steps 2 -o out/x.png", 0, "spare"},
+        {"21 and strict", "copy; spare; $R --strict", 3, "spare"},
         {"22 NaN in a weight",
          "copy; printf '\\377\\377\\377\\177' | dd of=$W bs=1 seek=$(($(stat -c %s $W) - 4)) conv=notrunc 2>/dev/null; "
          "$R",
@@ -183,27 +188,54 @@ static void descriptors(void)
          "p.yaml:10:"},
         {"43 octal", "replace 'steps: 2' 'steps: 010' p.yaml; $V run p.yaml -q -o out/x.png", 2, "010"},
         {"43 out of range", "$R --set run.images_per_prompt=1000000000", 2, "run.images_per_prompt"},
+        {"43 yes", "$R --set run.strict=yes", 2, "neither true nor false"},
+        {"43 a fraction", "$V run p.yaml -q --set run.steps=3.5 -o out/x.png", 2, "3.5"},
+        {"43 a number in quotes", "$V run p.yaml -q --set 'run.steps=\"3\"' -o out/x.png", 2, "quotes"},
+        {"43 a list for a number", "$V run p.yaml -q --set 'run.steps=[3]' -o out/x.png", 2, "steps"},
+        {"43 a list for a section", "replace 'run: .*' 'run: [a]' p.yaml; $R", 2, "p.yaml:10:"},
+        {"43 no choice", "$R --set run.rng=filox", 2, "philox"},
+        {"43 a key through a scalar", "$R --set run.steps.x=3", 2, "run.steps"},
+        {"43 open bracket", "$R --set 'run.prompt=[a'", 2, "run.prompt"},
         {"44 empty", ": > p.yaml; $R", 2, "p.yaml"},
         {"44 BOM", "printf '\\357\\273\\277vqpipe: 1\\n' > p.yaml; $R", 2, "p.yaml"},
+        {"44 UTF-16", "printf '\\377\\376v\\0q\\0' > p.yaml; $R", 2, "p.yaml:1:1"},
+        {"44 Latin-1", "printf 'vqpipe: 1\\nname: bl\\344u\\n' > p.yaml; $R", 2, "p.yaml:2:"},
+        {"44 tab", "printf 'vqpipe: 1\\nrun:\\n\\tsteps: 3\\n' > p.yaml; $R", 2, "p.yaml:3:1: a tab"},
+        {"44 a map as key", "printf 'vqpipe: 1\\n{a: b}: c\\n' > p.yaml; $R", 2, "p.yaml:2:1"},
+        {"44 too large", "(echo 'vqpipe: 1'; head -c 300000 /dev/zero | tr '\\0' '#') > p.yaml; $R", 2, "262144"},
         {"44 NUL", "printf 'vqpipe: 1\\0\\n' > p.yaml; $R", 2, "p.yaml"},
         {"44 two documents", "printf -- '---\\nvqpipe: 2\\n' >> p.yaml; $R", 2, "p.yaml:11"},
         {"44 tag", "echo 'name: !x a' >> p.yaml; $R", 2, "p.yaml:11"},
         {"no version", "replace 'vqpipe: 1' 'name: a' p.yaml; $R", 2, "vqpipe"},
         {"no denoiser", "sed -i /denoiser/d p.yaml; $R", 2, "denoiser"},
+        {"no text encoder", "sed -i /text_encoder/d p.yaml; $R", 2, "components.text_encoder"},
+        {"no use", "$R --set 'components.vq_decoder={path: vqvae}'", 2, "components.vq_decoder"},
         {"45 codes differ", "copy; rm -r m/vqvae; cp -rL $S/models/postcards/vqvae m/vqvae; $R", 2, "codes"},
         {"45 text too long", "$R --set components.tokenizer.model_max_length=32", 2, "32"},
+        {"45 codes of the scheduler differ", "$R --set components.scheduler.num_vec_classes=30", 2, "scheduler"},
     };
     RUN_ROWS(rows);
 }
+
+#define BROKEN(name) VQP_BUILD_DIR "/tests/plugins/" name "/" name ".so"
 
 static void plugins(void)
 {
     static const struct row rows[] = {
         {"unknown component", "$R --set components.scheduler.use=vq-difusion", 4, "vq-diffusion"},
         {"wrong interface", "$R --set components.scheduler.use=vqgan", 4, "vqgan"},
+        {"inspect of an unknown component", "$V inspect vqgam", 4, "'vqgan'"},
+        {"inspect of no file", "$V inspect none.so", 4, "none.so"},
         {"unknown backend", "$R --backend nosuch", 4, "nosuch"},
         {"precision it lacks", "$R --set backend.precision=f16", 2, "f16"},
         {"50 garbage beside good ones", "mkdir pl; echo hello > pl/bad.so; $R --plugin-path pl", 0, NULL},
+        {"49 never from the current folder", "cp " VQP_BUILD_DIR "/lib/vqpipe/vqgan.so .; ! $V plugins | grep -q $PWD",
+         0, NULL},
+        {"51 no symbol", "$V inspect " BROKEN("no_symbol"), 4, "no_symbol.so"},
+        {"51 undefined symbol", "$V inspect " BROKEN("undefined_symbol"), 4, "undefined_symbol.so"},
+        {"52 another major version", "$V inspect " BROKEN("wrong_major"), 4, "wrong_major.so"},
+        {"52 a newer minor version", "$V inspect " BROKEN("newer_minor"), 0, NULL},
+        {"53 no create function", "$V inspect " BROKEN("null_create"), 4, "create"},
         {"50 garbage is listed with its reason",
          "mkdir pl; echo hello > pl/bad.so; $V plugins --plugin-path pl | grep -A1 bad.so | grep -qi elf", 0, NULL},
         {"49 world-writable",
@@ -239,16 +271,38 @@ static void outputs(void)
         {"73 a folder as target", "mkdir d.png; $V run p.yaml -q --steps 2 -o d.png", 6, "d.png"},
         {"73 name too long", "$V run p.yaml -q --steps 2 -o $(head -c 300 /dev/zero | tr '\\0' a).png", 6, "long"},
         {"73 unknown extension", "$V run p.yaml -q --steps 2 -o out/x.jpg", 2, "x.jpg"},
+        {"73 a FIFO as target", "mkfifo f.png; $V run p.yaml -q --steps 2 -o f.png; c=$?; [ -p f.png ] && exit $c", 6,
+         "f.png"},
+        {"several pictures for stdout", "$V run p.yaml -q --steps 2 -n 2 -o -", 2, "one picture"},
+        {"several prompts of the file for stdout",
+         "replace 'prompt: a house' 'prompt: [a, b]' p.yaml; $V run p.yaml -q --steps 2 -o - > out.png; c=$?; "
+         "[ -s out.png ] || exit $c",
+         2, "one picture"},
+        {"stdout asked for twice", "$V run p.yaml -q --json -o -", 2, "--json"},
         {"74 the old file survives a failure",
          "echo old > keep.png; $V run p.yaml -q --steps 99 -o keep.png; c=$?; grep -q old keep.png && exit $c", 2,
          "steps"},
         {"74 and is replaced by a finished one",
          "echo old > keep.png; $V run p.yaml -q --steps 2 -o keep.png && ! grep -q old keep.png", 0, NULL},
         {"75 the reader of stdout is gone", "set -o pipefail; $V run p.yaml -q --steps 2 -o - | true", 6, NULL},
+        {"75 and says nothing",
+         "set -o pipefail; $V run p.yaml -q --steps 2 -o - 2>said | true; c=$?; [ -s said ] || exit $c", 6, NULL},
+        {"75 stdout closed", "$V run p.yaml -q --steps 2 -o - >&-", 6, "stdout is closed"},
+        {"75 a list into a full disk", "$V plugins > /dev/full", 6, "No space"},
         {"76 SIGINT", "$V run $S/pipelines/vqdiffusion.yaml -q -o out/x.png & p=$!; sleep 1; kill -INT $p; wait $p",
          130, NULL},
         {"76 SIGTERM", "$V run $S/pipelines/vqdiffusion.yaml -q -o out/x.png & p=$!; sleep 1; kill -TERM $p; wait $p",
          143, NULL},
+        {"76 SIGTERM while loading",
+         "$V run $S/pipelines/vqdiffusion.yaml -q -o out/x.png & p=$!; sleep .05; kill -TERM $p; wait $p", 143, NULL},
+        {"76 twice",
+         "$V run $S/pipelines/vqdiffusion.yaml -q -o out/x.png & p=$!; sleep .5; kill -TERM $p; kill -TERM $p; wait $p",
+         143, NULL},
+        {"91 four at once write one name",
+         "for i in 1 2 3 4; do $R & done; wait; $V run p.yaml -q --steps 2 -o one.png && cmp one.png out/x.png", 0,
+         NULL},
+        {"92 no environment", "env -i $R", 0, NULL},
+        {"93 descriptors 0 to 2 closed", "$R <&- >&- 2>&- && [ $(head -c 4 out/x.png | tail -c 3) = PNG ]", 0, NULL},
     };
     RUN_ROWS(rows);
 }
@@ -261,13 +315,25 @@ static void prompts_and_flags(void)
         {"79 too many words", "$R -p \"$(yes sea | head -200 | tr '\\n' ' ')\"", 0, NULL},
         {"80 not UTF-8", "$R -p $'ab\\xffc'", 2, "byte 2"},
         {"80 lone surrogate", "$R -p $'\\xed\\xa0\\x80'", 2, "UTF-8"},
-        {"81 NUL in a file", "printf 'a\\nb\\0c\\n' > f; $R -f f", 2, "2"},
+        {"80 overlong", "$R -p $'a\\xc0\\xaf'", 2, "byte 1"},
+        {"80 Latin-1 in a negative prompt", "$R --negative $'bl\\xe4u'", 2, "--negative: byte 0xe4 at offset 2"},
+        {"80 Latin-1 in a file", "printf 'fine\\nbl\\344u\\n' > f; $R -f f", 2, "f:2:3: byte 0xe4 at offset 7"},
+        {"80 UTF-16 file", "printf '\\377\\376a\\0' > f; $R -f f", 2, "f:1:1: byte 0xff"},
+        {"81 NUL in a file", "printf 'a\\nb\\0c\\n' > f; $R -f f", 2, "f:2:2: byte 0x00 at offset 3"},
+        {"a file above 8 MB", "head -c 9000000 /dev/zero | tr '\\0' a > f; $R -f f", 2, "8 MB"},
+        {"1025 prompts", "yes a | head -1025 > f; $R -f f", 2, "1024"},
+        {"a file of blank lines", "printf '\\n \\n' > f; $R -f f", 2, "no prompt"},
+        {"prompts from stdin", "printf 'a\\n\\nb\\r\\n' | $V run p.yaml -q -f - -o out/x.ids.npy", 0, NULL},
         {"82 controls and emoji", "$R -p $'\\x01 \\xf0\\x9f\\x91\\xa9 e\\xcc\\x81'", 0, NULL},
+        {"82 escapes stay off the terminal", "$V run p.yaml --steps $'\\e[31m' -o out/x.png", 2, "\\x1b[31m"},
         {"83 no steps", "$V run p.yaml -q -o out/x.png --steps 0", 2, "steps"},
         {"83 negative steps", "$V run p.yaml -q -o out/x.png --steps -1", 2, "steps"},
         {"83 2^31 steps", "$V run p.yaml -q -o out/x.png --steps 2147483648", 2, "steps"},
         {"83 10x", "$V run p.yaml -q -o out/x.png --steps 10x", 2, "10x"},
         {"83 a leading space", "$V run p.yaml -q -o out/x.png --steps ' 10'", 2, "steps"},
+        {"83 a list", "$V run p.yaml -q -o out/x.png --steps '[3]'", 2, "--steps: '[3]'"},
+        {"83 a comment", "$V run p.yaml -q -o out/x.png --steps '3 # x'", 2, "--steps: '3 # x'"},
+        {"83 nothing", "$V run p.yaml -q -o out/x.png --steps ''", 2, "--steps: ''"},
         {"84 more steps than timesteps", "$V run p.yaml -q -o out/x.png --steps 13", 2, "12"},
         {"85 negative seed", "$R -s -1", 2, "-1"},
         {"85 seed too large", "$R -s 18446744073709551616", 2, "18446744073709551616"},
@@ -275,11 +341,14 @@ static void prompts_and_flags(void)
         {"85 hexadecimal seed", "$R -s 0x10", 2, "0x10"},
         {"85 random", "$R -s random", 0, NULL},
         {"85 two seeds for one image", "$R -s 1,2", 2, "seeds"},
+        {"85 a gap in a list", "$R -s 1,,2", 2, "--seed: ''"},
+        {"85 the seed of random is told", "$V run p.yaml -o out/x.png --set run.seed=random", 0, "vqpipe: seed "},
         {"86 guidance NaN", "$R --guidance nan", 2, "guidance"},
         {"86 guidance negative", "$R --guidance -1", 2, "guidance"},
         {"86 guidance 1e30", "$R --guidance 1e30", 2, "guidance"},
         {"86 truncation above 1", "$R --truncation 1.1", 2, "truncation"},
         {"87 latents not there", "$R --latents none.npy", 2, "none.npy"},
+        {"87 floats for ids", "$V run p.yaml -q -o f.npy; $R --latents f.npy", 2, "f.npy"},
         {"87 too few latents",
          "$R -o out/a.ids.npy 2>/dev/null; $V run p.yaml -q --steps 2 -o l.ids.npy; $R -n 2 --latents l.ids.npy", 2,
          "72"},
@@ -291,8 +360,21 @@ static void prompts_and_flags(void)
         {"88 a milliard of images", "$R -n 1000000000", 2, "images"},
         {"89 twice", "$R --steps 3", 2, "--steps"},
         {"89 unknown", "$R --stepz 3", 2, "--steps"},
+        {"89 twice, long and short", "$R -s 1 --seed 1", 2, "--seed is given twice"},
+        {"89 an option for a value", "$V run p.yaml -o --json", 2, "--output needs a value"},
+        {"89 a value for a switch", "$R --json=yes", 2, "--json takes no value"},
+        {"89 an option of another sub-command", "$V plugins --dump x", 2, "--dump"},
+        {"89 two descriptors", "$R p.yaml", 2, "too many"},
+        {"89 no descriptor", "$V run -p x", 2, "FILE.yaml is missing"},
+        {"89 --set without =", "$R --set run.steps", 2, "--set: 'run.steps'"},
+        {"89 a device without backend", "$R --backend :1", 2, "--backend"},
+        {"89 a decimal comma, whatever the locale", "LC_ALL=de_DE.UTF-8 $R --guidance 2,5", 2, "--guidance: '2,5'"},
+        {"89 a decimal point, whatever the locale",
+         "LC_ALL=de_DE.UTF-8 $R --guidance 2.5 --json | grep -q '\"total\":0[.]'", 0, NULL},
         {"89 no value", "$R --guidance", 2, "--guidance"},
-        {"89 no sub-command", "$V draw", 2, "draw"},
+        {"89 a misspelt sub-command", "$V rum p.yaml", 2, "'run'"},
+        {"help of every sub-command",
+         "for c in run validate program plugins inspect; do $V $c --help | grep -q Example: || exit 1; done", 0, NULL},
         {"90 a flag beats --set beats the file",
          "$V run p.yaml --dry-run --set run.steps=3 --steps 4 | grep -q 'run.steps  *4 '", 0, NULL},
     };
