@@ -128,7 +128,7 @@ static vqp_status get_backend(struct vqp_assembly *a, const char *use, const cha
     if (st)
         return st;
     if (!strcmp(use, "auto"))
-        use = choose_backend(a, reg);
+        use = a->chosen = a->chosen ? a->chosen : choose_backend(a, reg);
     for (struct vqp_backend_instance *b = a->backends; b; b = b->next)
         if (!strcmp(b->name, use) && same_text(b->device, device) && same_text(b->precision, precision)) {
             *out = b;

@@ -41,6 +41,7 @@ struct vqp_assembly {
     struct vqp_instance component[VQP_N_COMPONENTS];
     struct vqp_backend_instance *backends;
     uint32_t n_backends;
+    const char *chosen;      /* what `auto` became; NULL: not asked yet */
     uint32_t context_length; /* L; 0 without text */
     struct vqp_text_encoder_info text;
     struct vqp_denoiser_info denoiser;

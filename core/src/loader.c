@@ -25,9 +25,9 @@ enum {
 const char *vqp_iface_name(uint32_t iface)
 {
     static const char *const names[] = {
-        [VQP_IFACE_TOKENIZER] = "tokenizer",   [VQP_IFACE_TEXT_ENCODER] = "text encoder",
+        [VQP_IFACE_TOKENIZER] = "tokenizer",   [VQP_IFACE_TEXT_ENCODER] = "text_encoder",
         [VQP_IFACE_DENOISER] = "denoiser",     [VQP_IFACE_SCHEDULER] = "scheduler",
-        [VQP_IFACE_VQ_DECODER] = "vq decoder", [VQP_IFACE_BACKEND] = "backend"};
+        [VQP_IFACE_VQ_DECODER] = "vq_decoder", [VQP_IFACE_BACKEND] = "backend"};
     return iface < sizeof names / sizeof *names && names[iface] ? names[iface] : "component";
 }
 

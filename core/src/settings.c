@@ -17,7 +17,8 @@ void vqp_settings_note(struct vqp_settings *s, const char *key, const char *valu
         return;
     n->key = vqp_arena_strdup(&s->arena, key);
     n->value = vqp_arena_strdup(&s->arena, value);
-    n->origin = vqp_arena_strdup(&s->arena, origin);
+    size_t len = strlen(origin); /* an origin ends in ": " where a message would follow */
+    n->origin = vqp_arena_memdup(&s->arena, origin, len > 2 && !strcmp(origin + len - 2, ": ") ? len - 2 : len);
     if (!n->key || !n->value || !n->origin)
         return;
     *(s->tail ? s->tail : &s->list) = n;

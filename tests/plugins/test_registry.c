@@ -172,7 +172,7 @@ static void meddling(void)
 static void interface_names(void)
 {
     CU_ASSERT_STRING_EQUAL(vqp_iface_name(VQP_IFACE_TOKENIZER), "tokenizer");
-    CU_ASSERT_STRING_EQUAL(vqp_iface_name(VQP_IFACE_VQ_DECODER), "vq decoder");
+    CU_ASSERT_STRING_EQUAL(vqp_iface_name(VQP_IFACE_VQ_DECODER), "vq_decoder");
     CU_ASSERT_STRING_EQUAL(vqp_iface_name(VQP_IFACE_BACKEND), "backend");
     CU_ASSERT_STRING_EQUAL(vqp_iface_name(0), "component");
     CU_ASSERT_STRING_EQUAL(vqp_iface_name(77), "component");
