@@ -146,6 +146,13 @@ static void cuts(void)
     io = encode(&cut, text, strlen(text), ids);
     CU_ASSERT_EQUAL(ids[63], word);
     CU_ASSERT_EQUAL(io.end, 63);
+    CU_ASSERT_EQUAL(io.truncated, 18); /* 17 words and the end token */
+    io = encode(&end, text, 62 * 4, ids);
+    CU_ASSERT_EQUAL(ids[62], word);
+    CU_ASSERT_EQUAL(io.truncated, 0);
+    io = encode(&cut, text, 63 * 4, ids);
+    CU_ASSERT_EQUAL(ids[63], word);
+    CU_ASSERT_EQUAL(io.truncated, 1);
     close_tokenizer(&end);
     close_tokenizer(&cut);
 }
@@ -245,13 +252,21 @@ static void bad_folders(void)
         vqp_status status;
     } rows[] = {
         {good, "#version: 0.2\na a</w>\n", specials, NULL, VQP_OK},
+        {good, "#version: 0.2\r\na a</w>\r\n",
+         "{\"bos_token\":{\"content\":\"<s>\"},\"eos_token\":\"<e>\",\"unk_token\":\"<e>\",\"pad_token\":\"!\"}", NULL,
+         VQP_OK},
         {NULL, "#version: 0.2\n", specials, "vocab.json", VQP_E_IO},
         {good, NULL, specials, "merges.txt", VQP_E_IO},
         {"{\"!\":0,\"a\":0,\"<s>\":1,\"<e>\":2}", "#version: 0.2\n", specials, "vocab.json", VQP_E_FORMAT},
         {"{\"!\":0,\"!\":1,\"<s>\":2,\"<e>\":3}", "#version: 0.2\n", specials, "vocab.json", VQP_E_FORMAT},
         {"{\"!\":0,\"a\":7,\"<s>\":1,\"<e>\":2}", "#version: 0.2\n", specials, "vocab.json", VQP_E_FORMAT},
+        {"{\"!\":0,\"a\":[1]}", "#version: 0.2\n", specials, "vocab.json:1", VQP_E_FORMAT},
+        {"{\"!\":0,\n\"\\ud800\":1}", "#version: 0.2\n", specials, "vocab.json:2", VQP_E_FORMAT},
         {"[1]", "#version: 0.2\n", specials, "vocab.json", VQP_E_FORMAT},
         {good, "#version: 0.2\na a a\n", specials, "merges.txt:2", VQP_E_FORMAT},
+        {good, "a a</w>\n", specials, "merges.txt:1", VQP_E_FORMAT},
+        {good, "#version: 0.2\na a\n", specials, "merged \"aa\"", VQP_E_FORMAT},
+        {good, "#version: 0.2\na a</w>\na a</w>\n", specials, "merges.txt:3", VQP_E_FORMAT},
         {good, "#version: 0.2\na b\n", specials, "merges.txt:2", VQP_E_FORMAT},
         {good, "#version: 0.2\na a</w>\n\xff\xfe b\n", specials, "merges.txt", VQP_E_FORMAT},
         {good, "#version: 0.2\n", "{\"bos_token\":\"<s>\"}", "special_tokens_map.json", VQP_E_FORMAT},
