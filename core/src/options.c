@@ -435,6 +435,11 @@ static vqp_status tell(const struct filler *f, const struct vqp_option *o, const
 static vqp_status refuse_missing(const struct filler *f, const struct vqp_option *o)
 {
     const char *help = o->help ? o->help : type_names[o->type];
+    if ((o->flags & VQP_OPT_CONFIG) && f->a->path)
+        return vqp_fail(
+            f->err, VQP_E_FORMAT,
+            "%s: key '%s' is missing in the config.json of %s; put it there or give it in the descriptor (%s)",
+            f->a->owner, o->name, f->a->path, help);
     if (f->a->map)
         return vqp_refuse_at(f->err, VQP_E_ARG, &f->a->map->at, "%s: key '%s' is missing; give it (%s)", f->a->owner,
                              o->name, help);

@@ -155,6 +155,7 @@ static void model_files(void)
          "copy; printf '\\377\\377\\377\\177' | dd of=$W bs=1 seek=$(($(stat -c %s $W) - 4)) conv=notrunc 2>/dev/null; "
          "$R --allow-nonfinite",
          5, "step 0"},
+        {"47 no config", "copy; rm m/transformer/config.json; $R", 3, "config.json"},
         {"46 no layers", "copy; replace '\"num_layers\": 2' '\"num_layers\": 0' m/transformer/config.json; $R", 3,
          "num_layers"},
         {"46 a million layers",
