@@ -42,26 +42,39 @@ static int in_table(const char *key, const struct vqp_option *table)
     return table && table->name;
 }
 
-/* A `use` changed on the command line leaves behind keys that the file wrote for another plugin: these are dropped and named.
- * Keys from the command line stay and are checked. */
-static void drop_foreign_keys(struct vqp_assembly *a, const struct vqp_node *use, const char *section,
-                              struct vqp_node *map, const struct vqp_option *table)
+static struct vqp_node *copy_node(struct vqp_assembly *a, const struct vqp_node *node)
+{
+    struct vqp_node *copy = vqp_arena_alloc(arena_of(a), 1, sizeof *copy);
+    if (copy)
+        *copy = *node;
+    return copy;
+}
+
+/* A `use` changed on the command line leaves behind keys that the file wrote for another plugin: these are named and left
+ * out of *map. Keys from the command line stay and are checked. The descriptor keeps all, for a later change back. */
+static vqp_status drop_foreign_keys(struct vqp_assembly *a, const struct vqp_node *use, const char *section,
+                                    struct vqp_node **map, const struct vqp_option *table, struct vqp_error *err)
 {
     char dotted[96];
     snprintf(dotted, sizeof dotted, "%s.use", section);
     const struct vqp_node *before = vqp_node_find(a->src->as_written, dotted);
     if (!use->at.from_command_line || (before && before->kind == VQP_NODE_SCALAR && !strcmp(before->text, use->text)))
-        return;
-    for (struct vqp_node **c = &map->child; *c;) {
-        struct vqp_node *n = *c;
+        return VQP_OK;
+    struct vqp_node *kept = copy_node(a, *map), **end = kept ? &kept->child : NULL;
+    for (const struct vqp_node *n = (*map)->child; end && n; n = n->next) {
         if (!n->at.from_command_line && !listed(n->key, core_keys) && !in_table(n->key, table)) {
             vqp_context_log(a->ctx, VQP_LOG_INFO, "%s: %s: does not apply to %s",
                             strrchr(section, '.') ? strrchr(section, '.') + 1 : section, n->key, use->text);
-            *c = n->next;
         } else {
-            c = &n->next;
+            *end = copy_node(a, n);
+            end = *end ? &(*end)->next : NULL;
         }
     }
+    if (!end)
+        return vqp_fail(err, VQP_E_NOMEM, "%s: out of memory", section);
+    *end = NULL;
+    *map = kept;
+    return VQP_OK;
 }
 
 static vqp_status fill_options(struct vqp_assembly *a, const struct vqp_component *comp, const char *section,
@@ -148,8 +161,8 @@ static vqp_status get_backend(struct vqp_assembly *a, const char *use, const cha
         return st;
     if (map && named && strcmp(named->text, use) && strcmp(named->text, "auto"))
         map = NULL;
-    else if (map && named)
-        drop_foreign_keys(a, named, "backend", map, comp->opts);
+    else if (map && named && (st = drop_foreign_keys(a, named, "backend", &map, comp->opts, err)))
+        return st;
     *b = (struct vqp_backend_instance){.component = comp,
                                        .v = comp->v.backend,
                                        .name = comp->name,
@@ -240,8 +253,8 @@ static vqp_status create_component(struct vqp_assembly *a, uint32_t iface, struc
         return vqp_fail(err, VQP_E_NOMEM, "components: out of memory");
     vqp_settings_note(&a->parts, vqp_arena_printf(arena_of(a), "%s.use", section), use->text,
                       vqp_origin_text(&use->at, at, sizeof at));
-    drop_foreign_keys(a, use, section, map, inst->component->opts);
-    if ((st = fill_options(a, inst->component, section, map, inst->path, &inst->opts, err)))
+    if ((st = drop_foreign_keys(a, use, section, &map, inst->component->opts, err)) ||
+        (st = fill_options(a, inst->component, section, map, inst->path, &inst->opts, err)))
         return st;
     if (iface != VQP_IFACE_TOKENIZER && (st = backend_of(a, map, section, &inst->backend, err)))
         return st;
@@ -419,6 +432,9 @@ static vqp_status check_fit(struct vqp_assembly *a, struct vqp_error *err)
     const char *den = vqp_component_of(a, VQP_IFACE_DENOISER)->use,
                *dec = vqp_component_of(a, VQP_IFACE_VQ_DECODER)->use;
     uint64_t n = (uint64_t)d->grid_h * d->grid_w;
+    if (a->text.n_conds > VQP_MAX_CONDS)
+        return vqp_fail(err, VQP_E_PLUGIN, "text_encoder (%s) gives %u values; at most %d are possible",
+                        vqp_component_of(a, VQP_IFACE_TEXT_ENCODER)->use, a->text.n_conds, VQP_MAX_CONDS);
     if (!n || n > 1u << 20 || !d->n_codes || d->n_codes > 1u << 24 || d->n_vocab < d->n_codes ||
         d->mask_id >= d->n_vocab || d->n_conds > VQP_MAX_CONDS)
         return vqp_fail(err, VQP_E_PLUGIN,
