@@ -67,7 +67,9 @@ void vqpipe_cancel(vqpipe *pipe)
 
 static void mark_stale(struct vqpipe *p, const char *key)
 {
-    int core = !strncmp(key, "run.", 4) || !strncmp(key, "output.", 7) || !strcmp(key, "name");
+    /* These two decide what is accepted while weights are read. */
+    int weights = !strcmp(key, "run.strict") || !strcmp(key, "run.allow_nonfinite");
+    int core = (!strncmp(key, "run.", 4) && !weights) || !strncmp(key, "output.", 7) || !strcmp(key, "name");
     if (!core)
         p->stale = VQP_STALE_PARTS;
     else if (p->stale == VQP_CLEAN)
