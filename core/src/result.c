@@ -163,18 +163,26 @@ static int ends_with(const char *s, const char *end)
     return n >= m && !strcmp(s + n - m, end);
 }
 
-/* The pattern with {index} and {seed} replaced; with neither and several images, "-k" before the extension. */
-static char *file_name(const vqpipe_result *r, const char *pattern, const char *extension, uint32_t k)
+static int seeds_differ(const vqpipe_result *r)
+{
+    for (uint32_t k = 1; k < r->n; k++)
+        for (uint32_t i = 0; i < k; i++)
+            if (r->seeds[i] == r->seeds[k])
+                return 0;
+    return 1;
+}
+
+/* The pattern with {index} and {seed} replaced; where that leaves several images one name, "-k" before the extension. */
+static char *file_name(const vqpipe_result *r, const char *pattern, const char *extension, int numbered, uint32_t k)
 {
     char *out = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&out, &size);
     if (!f)
         return NULL;
-    int numbered = strstr(pattern, "{index}") || (strstr(pattern, "{seed}") && !r->torch_rng) || r->n == 1;
     const char *tail = pattern + strlen(pattern) - strlen(extension);
     for (const char *s = pattern; *s;) {
-        if (s == tail && !numbered)
+        if (s == tail && numbered)
             fprintf(f, "-%u", k);
         if (!strncmp(s, "{index}", 7)) {
             fprintf(f, "%u", k);
@@ -230,8 +238,9 @@ vqp_status vqpipe_result_save(const vqpipe_result *r, const char *pattern, int32
             written(ctx, pattern, 0);
         return st;
     }
+    int numbered = r->n > 1 && !strstr(pattern, "{index}") && !(strstr(pattern, "{seed}") && seeds_differ(r));
     for (uint32_t k = 0; k < r->n; k++) {
-        char *path = file_name(r, pattern, extension, k);
+        char *path = file_name(r, pattern, extension, numbered, k);
         vqp_status st =
             path ? save_png(r, k, metadata, scale, path, err) : vqp_fail(err, VQP_E_NOMEM, "output: out of memory");
         if (!st && written)
