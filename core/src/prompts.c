@@ -33,8 +33,8 @@ static void hear_word(void *ctx, const char *word, size_t n, uint32_t pieces, ui
     }
 }
 
-vqp_status vqp_prompts_encode(const struct vqp_assembly *a, const char *const *texts, uint32_t n, int32_t *ids,
-                              int32_t *end, struct vqp_error *err)
+vqp_status vqp_prompts_encode(const struct vqp_assembly *a, const char *what, const char *const *texts, uint32_t n,
+                              int32_t *ids, int32_t *end, struct vqp_error *err)
 {
     const struct vqp_instance *tok = &a->component[VQP_IFACE_TOKENIZER - 1];
     uint32_t L = a->context_length;
@@ -43,10 +43,10 @@ vqp_status vqp_prompts_encode(const struct vqp_assembly *a, const char *const *t
         struct words words = {.ctx = a->ctx};
         struct vqp_error e = {0};
         if (len > LONGEST_PROMPT)
-            return vqp_fail(err, VQP_E_ARG, "prompt %u has %zu bytes; at most %d are possible", i + 1, len,
+            return vqp_fail(err, VQP_E_ARG, "%s %u has %zu bytes; at most %d are possible", what, i + 1, len,
                             LONGEST_PROMPT);
         if (good != len)
-            return vqp_fail(err, VQP_E_ARG, "prompt %u is not UTF-8 at byte %zu; give UTF-8 text", i + 1, good);
+            return vqp_fail(err, VQP_E_ARG, "%s %u is not UTF-8 at byte %zu; give UTF-8 text", what, i + 1, good);
         struct vqp_text text = {
             .struct_size = sizeof text, .ids = ids + (size_t)i * L, .word = hear_word, .word_ctx = &words};
         vqp_status st = tok->component->v.tokenizer->encode(tok->self, texts[i], len, &text, &e);
@@ -58,7 +58,7 @@ vqp_status vqp_prompts_encode(const struct vqp_assembly *a, const char *const *t
                 return vqp_fail(err, VQP_E_PLUGIN, "tokenizer (%s) gave the id %d at %u, outside the vocabulary of %u",
                                 tok->use, text.ids[k], k, a->text.vocab_size);
         if (text.truncated)
-            vqp_context_log(a->ctx, VQP_LOG_WARN, "prompt %u is too long by %u ids of %u; cut: %s", i + 1,
+            vqp_context_log(a->ctx, VQP_LOG_WARN, "%s %u is too long by %u ids of %u; cut: %s", what, i + 1,
                             text.truncated, L, words.cut);
     }
     return VQP_OK;

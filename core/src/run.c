@@ -88,7 +88,7 @@ static vqp_status set_start(struct run *r, struct vqp_error *err)
     uint64_t n = r->pipe->n_latents;
     int32_t *loaded = NULL;
     vqp_status st = VQP_OK;
-    if (!n && path && *path) {
+    if (!ids && path && *path) {
         struct vqp_shape shape;
         if ((st = vqp_npy_load(path, VQP_I32, VQP_E_ARG, &shape, (void **)&loaded, err)))
             return st;
@@ -98,13 +98,13 @@ static vqp_status set_start(struct run *r, struct vqp_error *err)
         ids = loaded;
     }
     const char *what = loaded ? path : "latents";
-    if (n && n != want)
+    if (ids && n != want)
         st = vqp_fail(err, VQP_E_ARG, "%s: %" PRIu64 " ids, but %u images of %u tokens need %" PRIu64, what, n,
                       r->result->n, r->a->n_tokens, want);
-    if (!st && n)
+    if (!st && ids)
         st = check_ids(ids, n, what, r->a->denoiser.n_vocab, err);
     for (uint64_t i = 0; !st && i < want; i++)
-        r->result->ids[i] = n ? ids[i] : (int32_t)r->a->denoiser.mask_id;
+        r->result->ids[i] = ids ? ids[i] : (int32_t)r->a->denoiser.mask_id;
     free(loaded);
     return st;
 }
@@ -166,9 +166,10 @@ static vqp_status encode_texts(struct run *r, struct vqp_error *err)
     r->end = calloc((size_t)r->n_prompts + 1, sizeof *r->end);
     if (!r->ids || !r->end)
         return vqp_fail(err, VQP_E_NOMEM, "run: out of memory");
-    vqp_status st = vqp_prompts_encode(r->a, prompts, r->n_prompts, r->ids, r->end, err);
+    vqp_status st = vqp_prompts_encode(r->a, "prompt", prompts, r->n_prompts, r->ids, r->end, err);
     if (!st && r->a->encode_negative)
-        st = vqp_prompts_encode(r->a, &negative, 1, r->ids + (size_t)r->n_prompts * L, r->end + r->n_prompts, err);
+        st = vqp_prompts_encode(r->a, "negative prompt", &negative, 1, r->ids + (size_t)r->n_prompts * L,
+                                r->end + r->n_prompts, err);
     return st;
 }
 
@@ -218,8 +219,8 @@ static vqp_status upload_noise(struct run *r, struct vqp_session *s, const struc
 }
 
 /* A backend writes -1 where a column of logits has no usable number. */
-static vqp_status check_tokens(struct run *r, const struct vqp_session *s, const int32_t *ids, uint32_t eval,
-                               struct vqp_error *err)
+static vqp_status check_tokens(struct run *r, const struct vqp_session *s, uint32_t first, const int32_t *ids,
+                               uint32_t eval, struct vqp_error *err)
 {
     uint32_t N = r->a->n_tokens;
     for (uint64_t i = 0; i < (uint64_t)s->key.batch * N; i++)
@@ -228,7 +229,7 @@ static vqp_status check_tokens(struct run *r, const struct vqp_session *s, const
                 err, VQP_E_NUMERIC,
                 "step %u (t = %d): no usable log-probability (NaN or infinity) at token %u of image %u; check the "
                 "weights, or use precision f32",
-                eval, r->a->evals[eval].t, (uint32_t)(i % N), (uint32_t)(i / N));
+                eval, r->a->evals[eval].t, (uint32_t)(i % N), first + (uint32_t)(i / N));
     return VQP_OK;
 }
 
@@ -269,7 +270,7 @@ static vqp_status run_steps(struct run *r, struct vqp_session *s, uint32_t first
         if (!(st = upload_noise(r, s, &r->a->evals[done], err)) && !(st = vqp_session_run(s, VQP_STEP, group, err)))
             st = vqp_session_download(s, "tokens", ids, bytes, err);
         if (!st)
-            st = check_tokens(r, s, ids, last, err);
+            st = check_tokens(r, s, first, ids, last, err);
         if (!st)
             st = vqp_stages_step(&r->stages, last, ids, err);
         if (!st)
