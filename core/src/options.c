@@ -11,6 +11,7 @@
 
 enum {
     MAX_TEXT = 60, /* of a value shown in a message */
+    MAX_PATH = 240,
     RANGE_TEXT = 64
 };
 
@@ -171,7 +172,7 @@ static vqp_status store_choice(struct filler *f, const struct vqp_option *o, con
 static vqp_status store_path(struct filler *f, const struct vqp_node *v, void *to)
 {
     const char *base = f->a->base_dir, *full = v->text;
-    char *cwd = NULL;
+    char *cwd = NULL, text[MAX_PATH];
     if (!v->text_len)
         return REFUSE(f, v, "the path is empty; give one%s", "");
     if (f->from)
@@ -185,7 +186,7 @@ static vqp_status store_path(struct filler *f, const struct vqp_node *v, void *t
                 return REFUSE(f, v,
                               "'%s' cannot be made absolute, the current folder cannot be read: %s; give an absolute"
                               " path",
-                              v->text, strerror(errno));
+                              vqp_quote(v->text, v->text_len, text, sizeof text), strerror(errno));
         }
         full = vqp_arena_printf(f->a->arena, "%s/%s", base, v->text);
         free(cwd);
@@ -255,15 +256,17 @@ static vqp_status store(struct filler *f, const struct vqp_option *o, const stru
 static vqp_status find_config(struct filler *f, const char *dir, const char **file)
 {
     static const char suffix[] = "_config.json";
+    char shown[MAX_PATH];
     DIR *d = opendir(dir);
     if (!d && errno == ENOMEM)
         return no_memory(f);
     if (!d)
-        return errno == ENOTDIR ? VQP_OK /* the path is a file: a model without a config */
-                                : vqp_fail(f->err, VQP_E_IO,
-                                           "%s: cannot open the model folder '%s': %s; check `path` and"
-                                           " `model`",
-                                           f->a->owner, dir, strerror(errno));
+        return errno == ENOTDIR
+                   ? VQP_OK /* the path is a file: a model without a config */
+                   : vqp_fail(f->err, VQP_E_IO,
+                              "%s: cannot open the model folder '%s': %s; check `path` and"
+                              " `model`",
+                              f->a->owner, vqp_quote(dir, strlen(dir), shown, sizeof shown), strerror(errno));
     vqp_status s = VQP_OK;
     const char *found = NULL;
     int plain = 0, n = 0;
@@ -282,7 +285,7 @@ static vqp_status find_config(struct filler *f, const char *dir, const char **fi
         return vqp_fail(f->err, VQP_E_FORMAT,
                         "%s: the model folder '%s' holds %d files called *_config.json and no"
                         " config.json; keep the one that is meant",
-                        f->a->owner, dir, n);
+                        f->a->owner, vqp_quote(dir, strlen(dir), shown, sizeof shown), n);
     *file = found;
     return s;
 }
@@ -435,11 +438,12 @@ static vqp_status tell(const struct filler *f, const struct vqp_option *o, const
 static vqp_status refuse_missing(const struct filler *f, const struct vqp_option *o)
 {
     const char *help = o->help ? o->help : type_names[o->type];
+    char shown[MAX_PATH];
     if ((o->flags & VQP_OPT_CONFIG) && f->a->path)
         return vqp_fail(
             f->err, VQP_E_FORMAT,
             "%s: key '%s' is missing in the config.json of %s; put it there or give it in the descriptor (%s)",
-            f->a->owner, o->name, f->a->path, help);
+            f->a->owner, o->name, vqp_quote(f->a->path, strlen(f->a->path), shown, sizeof shown), help);
     if (f->a->map)
         return vqp_refuse_at(f->err, VQP_E_ARG, &f->a->map->at, "%s: key '%s' is missing; give it (%s)", f->a->owner,
                              o->name, help);

@@ -342,6 +342,95 @@ static void bad_configs(void)
     config_dir = NULL;
 }
 
+/* Paths from a config file and from a default, a required key from a config, two config files at once. */
+struct model_opts {
+    const char *vocab, *extra_path, *given;
+    int64_t needed, extra;
+};
+static const struct vqp_option model_table[] = {
+    VQP_OPT(struct model_opts, vocab, .type = VQP_OPT_PATH, .flags = VQP_OPT_CONFIG),
+    VQP_OPT(struct model_opts, extra_path, .type = VQP_OPT_PATH),
+    VQP_OPT(struct model_opts, given, .type = VQP_OPT_PATH, .def = "beside/it"),
+    VQP_OPT(struct model_opts, needed, .type = VQP_OPT_INT, .flags = VQP_OPT_CONFIG | VQP_OPT_REQUIRED, .min = 1,
+            .max = 9, .help = "pieces"),
+    VQP_OPT(struct model_opts, extra, .type = VQP_OPT_INT, .flags = VQP_OPT_CONFIG, .config = "extra_path:needed"),
+    {0},
+};
+
+static void configs_together(void)
+{
+    struct model_opts o;
+    char buf[300], body[4200], expected[4200];
+    CU_ASSERT_PTR_NULL(vqp_options_check(model_table, sizeof o, buf, sizeof buf));
+    const char *own = folder("own", "config.json", "{\"vocab\": \"sub/v.json\", \"needed\": 4}");
+    const char *extra = folder("extra", "x_config.json", "{\"needed\": 6}");
+    config_dir = own;
+    snprintf(body, sizeof body, "extra_path: '%s'", extra);
+    CU_ASSERT_EQUAL_FATAL(fill_table(model_table, body, &o, sizeof o), VQP_OK);
+    snprintf(expected, sizeof expected, "%s/sub/v.json", own);
+    CU_ASSERT_STRING_EQUAL(o.vocab, expected);
+    CU_ASSERT_STRING_EQUAL(o.given, "/models/beside/it");
+    CU_ASSERT_EQUAL(o.needed, 4);
+    CU_ASSERT_EQUAL(o.extra, 6);
+    CHECK_STR_HAS(settled, "extra/x_config.json)\n");
+    free((char *)extra);
+
+    free((char *)folder("own", "config.json", "{\"vocab\": 5, \"needed\": 99}"));
+    CU_ASSERT_EQUAL(fill_table(model_table, "vocab: v, needed: 2", &o, sizeof o), VQP_OK); /* not even looked at */
+    CU_ASSERT_STRING_EQUAL(o.vocab, "/models/v");
+    CU_ASSERT_EQUAL(o.needed, 2);
+    CU_ASSERT_EQUAL(fill_table(model_table, "needed: 2", &o, sizeof o), VQP_E_FORMAT);
+    CHECK_STR_HAS(err.msg, "own/config.json: scheduler (toy): vocab: 5 stands where a JSON string is expected");
+
+    static const char *const without[] = {"{}", "{\"needed\": null}"};
+    for (size_t i = 0; i < 2; i++) {
+        free((char *)folder("own", "config.json", without[i]));
+        CU_ASSERT_EQUAL(fill_table(model_table, "", &o, sizeof o), VQP_E_FORMAT);
+        CHECK_STR_HAS(err.msg, "scheduler (toy): key 'needed' is missing in the config.json of ");
+        CHECK_STR_HAS(err.msg, own);
+        CHECK_STR_HAS(err.msg, "(pieces)");
+    }
+    config_dir = NULL;
+    free((char *)own);
+}
+
+static void paths_without_a_base(void)
+{
+    static const struct vqp_origin file = {.name = "a.yaml", .line = 3, .col = 4};
+    struct vqp_node v = {.kind = VQP_NODE_SCALAR, .key = "p", .text = "x", .text_len = 1, .at = file};
+    struct vqp_node map = {.kind = VQP_NODE_MAP, .child = &v, .at = file};
+    static const struct vqp_option one[] = {{.name = "p", .type = VQP_OPT_PATH}, {0}};
+    struct vqp_options_args a = {.owner = "s", .table = one, .map = &map, .arena = &arena};
+    const char *p = NULL;
+    char cwd[4096], expected[4200];
+    vqp_arena_free(&arena);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(getcwd(cwd, sizeof cwd));
+    CU_ASSERT_EQUAL_FATAL(vqp_options_fill(&a, &p, sizeof p, &err), VQP_OK);
+    snprintf(expected, sizeof expected, "%s/x", cwd);
+    CU_ASSERT_STRING_EQUAL(p, expected);
+
+    const char *gone = folder("gone", NULL, NULL);
+    CU_ASSERT_EQUAL_FATAL(chdir(gone), 0);
+    CU_ASSERT_EQUAL(rmdir(gone), 0);
+    v.text = "x\ny";
+    v.text_len = 3;
+    CU_ASSERT_EQUAL(vqp_options_fill(&a, &p, sizeof p, &err), VQP_E_ARG);
+    CHECK_STR_HAS(err.msg,
+                  "a.yaml:3:4: s: p: 'x\\x0Ay' cannot be made absolute, the current folder cannot be read: No");
+    CU_ASSERT_EQUAL(chdir(cwd), 0);
+    free((char *)gone);
+}
+
+static void one_line_messages(void)
+{
+    refused("null_path: \"/no\\nwhere\"", VQP_E_IO, "cannot open the model folder '/no\\x0Awhere': No such file");
+    struct vqp_node v = {.kind = VQP_NODE_SCALAR, .text = "1", .text_len = 1, .at = {.name = "--set"}};
+    struct vqp_options_args a = {.owner = "s", .table = table, .map = &v, .arena = &arena};
+    struct opts o;
+    CU_ASSERT_EQUAL(vqp_options_fill(&a, &o, sizeof o, &err), VQP_E_ARG);
+    CHECK_STR_HAS(err.msg, "--set: s: a map of keys is expected");
+}
+
 static void tells(void)
 {
     fill("rounds: 4, rate: 0.1, words: [a, b]");
@@ -373,8 +462,10 @@ static void prints(void)
     FILE *f = open_memstream(&text, &n);
     CU_ASSERT_PTR_NOT_NULL_FATAL(f);
     vqp_options_print(table, f);
+    vqp_options_print(model_table, f);
     vqp_options_print(NULL, f);
     fclose(f);
+    CHECK_STR_HAS(text, "whole number in 1..9, required, else from the model's config (needed)");
     CHECK_STR_HAS(text, "rounds               whole number in 1..9, default 3, else from the model's config (rounds)");
     CHECK_STR_HAS(text, "how often");
     CHECK_STR_HAS(text, "choice of falling|rising|random");
@@ -387,6 +478,20 @@ static void sound_tables(void)
     char buf[300];
     CU_ASSERT_PTR_NULL(vqp_options_check(table, sizeof(struct opts), buf, sizeof buf));
     CU_ASSERT_PTR_NULL(vqp_options_check(NULL, 0, buf, sizeof buf));
+    char name[65], choices[65] = "a";
+    struct vqp_option longest[2] = {{.name = name, .type = VQP_OPT_CHOICE, .choices = choices, .def = "a"}};
+    for (size_t len = 63; len <= 64; len++) { /* the longest names that are taken, and one byte more */
+        memset(name, 'n', len);
+        name[len] = 0;
+        CU_ASSERT_EQUAL(!vqp_options_check(longest, 4, buf, sizeof buf), len == 63);
+    }
+    longest[0].name = "n";
+    longest[0].def = choices;
+    for (size_t len = 63; len <= 64; len++) {
+        memset(choices, 'c', len);
+        choices[len] = 0;
+        CU_ASSERT_EQUAL(!vqp_options_check(longest, 4, buf, sizeof buf), len == 63);
+    }
     CU_ASSERT_PTR_NULL(vqp_options_check(&table[8], 0, buf, sizeof buf));
 }
 
@@ -409,6 +514,9 @@ static void bad_tables(void)
         {{{.name = "a", .type = VQP_OPT_INT}, {.name = "b", .type = VQP_OPT_BOOL, .offset = 4}}, "shares its place"},
         {{{.name = "a", .type = VQP_OPT_INT, .min = 2, .max = 1}}, "its range"},
         {{{.name = "a", .type = VQP_OPT_FLOAT, .max = NAN}}, "its range"},
+        {{{.name = "a", .type = VQP_OPT_FLOAT, .min = -INFINITY}}, "its range"},
+        {{{.name = "a", .type = VQP_OPT_BOOL, .def = "yes"}}, "option 'a': default: default: a: 'yes' is neither"},
+        {{{.name = "a", .type = VQP_OPT_PATH, .def = "''"}}, "the path is empty"},
         {{{.name = "a", .type = VQP_OPT_INT, .def = "x"}}, "'x' is not a whole number"},
         {{{.name = "a", .type = VQP_OPT_INT, .def = "5", .min = 1, .max = 4}}, "5 is out of range"},
         {{{.name = "a", .type = VQP_OPT_STRING, .def = "[x]"}}, "a list stands where one text"},
@@ -468,6 +576,9 @@ int main(void)
         {"reads the model's config file after the descriptor", model_config},
         {"reads the config file of a folder that an option names", config_of_a_path},
         {"refuses wrong types and ranges in a config file, naming it and the key", bad_configs},
+        {"takes paths and required keys from a config, and reads two configs at once", configs_together},
+        {"takes the current folder where there is no base, and says when it is gone", paths_without_a_base},
+        {"keeps messages to one line and refuses what is no map", one_line_messages},
         {"tells every settled value and its origin", tells},
         {"reads numbers alike in every locale", other_locale},
         {"prints a table", prints},
