@@ -6,6 +6,7 @@
 #include <vqpipe/host.h>
 #include <vqpipe/ops.h>
 #include <vqpipe/plugin.h>
+#include <vqpipe/tensor.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -103,58 +104,18 @@ static void info(void *self, struct vqp_text_encoder_info *out)
             (struct vqp_cond){.name = names[i], .dtype = VQP_F32, .shape = vqp_shape2((int64_t)m->length, m->width)};
 }
 
-struct path {
-    char s[160];
-};
-__attribute__((format(printf, 1, 2))) static struct path path(const char *fmt, ...)
-{
-    struct path out;
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(out.s, sizeof out.s, fmt, ap);
-    va_end(ap);
-    return out;
-}
-
-static struct path shape_text(const struct vqp_shape *s)
-{
-    struct path out = {"["};
-    size_t n = 1;
-    for (uint32_t i = 0; i < s->rank; i++)
-        n += (size_t)snprintf(out.s + n, sizeof out.s - n, i ? ",%lld" : "%lld", (long long)s->dim[i]);
-    snprintf(out.s + n, sizeof out.s - n, "]");
-    return out;
-}
-
-/* The tensor `name`, whose shape must be what the config says: many a wrong one would fit its op. */
-static vqp_val tensor(const struct clip_text *m, vqp_program *p, const char *name, struct vqp_shape want)
-{
-    vqp_val v = m->api->weight(p, name);
-    const struct vqp_shape *have = &m->api->describe(p, v)->shape;
-    int same = have->rank == want.rank;
-    for (uint32_t i = 0; same && i < want.rank; i++)
-        same = have->dim[i] == want.dim[i];
-    if (!v || same)
-        return v;
-    char msg[480];
-    snprintf(msg, sizeof msg, "tensor %s is %s, but by config.json it must be %s; weights and config do not match",
-             name, shape_text(have).s, shape_text(&want).s);
-    m->api->fail(p, VQP_E_FORMAT, msg);
-    return 0;
-}
-
 static vqp_val linear(const struct clip_text *m, vqp_program *p, vqp_val x, const char *name, int64_t in, int64_t out,
                       vqp_val residual, uint32_t act)
 {
-    vqp_val weight = tensor(m, p, path("%s.weight", name).s, vqp_shape2(out, in));
-    vqp_val bias = tensor(m, p, path("%s.bias", name).s, vqp_shape1(out));
+    vqp_val weight = vqp_tensor_shaped(m->api, p, vqp_name("%s.weight", name).s, vqp_shape2(out, in));
+    vqp_val bias = vqp_tensor_shaped(m->api, p, vqp_name("%s.bias", name).s, vqp_shape1(out));
     return vqp_linear_full(m->api, p, x, weight, bias, residual, 0, act);
 }
 
 static vqp_val norm(const struct clip_text *m, vqp_program *p, vqp_val x, const char *name)
 {
-    vqp_val weight = tensor(m, p, path("%s.weight", name).s, vqp_shape1(m->width));
-    vqp_val bias = tensor(m, p, path("%s.bias", name).s, vqp_shape1(m->width));
+    vqp_val weight = vqp_tensor_shaped(m->api, p, vqp_name("%s.weight", name).s, vqp_shape1(m->width));
+    vqp_val bias = vqp_tensor_shaped(m->api, p, vqp_name("%s.bias", name).s, vqp_shape1(m->width));
     return vqp_layer_norm(m->api, p, x, weight, bias, 0, 0, m->eps);
 }
 
@@ -162,15 +123,15 @@ static vqp_val block(const struct clip_text *m, vqp_program *p, vqp_val x, const
 {
     int64_t w = m->width;
     float scale = (float)(1.0 / sqrt((double)(w / m->heads)));
-    vqp_val h = norm(m, p, x, path("%s.layer_norm1", name).s);
-    vqp_val q = linear(m, p, h, path("%s.self_attn.q_proj", name).s, w, w, 0, VQP_ACT_NONE);
-    vqp_val k = linear(m, p, h, path("%s.self_attn.k_proj", name).s, w, w, 0, VQP_ACT_NONE);
-    vqp_val v = linear(m, p, h, path("%s.self_attn.v_proj", name).s, w, w, 0, VQP_ACT_NONE);
+    vqp_val h = norm(m, p, x, vqp_name("%s.layer_norm1", name).s);
+    vqp_val q = linear(m, p, h, vqp_name("%s.self_attn.q_proj", name).s, w, w, 0, VQP_ACT_NONE);
+    vqp_val k = linear(m, p, h, vqp_name("%s.self_attn.k_proj", name).s, w, w, 0, VQP_ACT_NONE);
+    vqp_val v = linear(m, p, h, vqp_name("%s.self_attn.v_proj", name).s, w, w, 0, VQP_ACT_NONE);
     h = vqp_sdpa(m->api, p, q, k, v, m->heads, scale, 1);
-    x = linear(m, p, h, path("%s.self_attn.out_proj", name).s, w, w, x, VQP_ACT_NONE);
-    h = norm(m, p, x, path("%s.layer_norm2", name).s);
-    h = linear(m, p, h, path("%s.mlp.fc1", name).s, w, m->inner, 0, m->act);
-    return linear(m, p, h, path("%s.mlp.fc2", name).s, m->inner, w, x, VQP_ACT_NONE);
+    x = linear(m, p, h, vqp_name("%s.self_attn.out_proj", name).s, w, w, x, VQP_ACT_NONE);
+    h = norm(m, p, x, vqp_name("%s.layer_norm2", name).s);
+    h = linear(m, p, h, vqp_name("%s.mlp.fc1", name).s, w, m->inner, 0, m->act);
+    return linear(m, p, h, vqp_name("%s.mlp.fc2", name).s, m->inner, w, x, VQP_ACT_NONE);
 }
 
 static void record(void *self, vqp_program *p, const struct vqp_text_inputs *in)
@@ -181,20 +142,21 @@ static void record(void *self, vqp_program *p, const struct vqp_text_inputs *in)
     int bare = !api->has_weight(p, "text_model.embeddings.token_embedding.weight") &&
                api->has_weight(p, "embeddings.token_embedding.weight");
     const char *prefix = bare ? "" : "text_model.";
-    if (api->has_weight(p, path("%sencoder.layers.%u.layer_norm1.weight", prefix, m->layers).s))
+    if (api->has_weight(p, vqp_name("%sencoder.layers.%u.layer_norm1.weight", prefix, m->layers).s))
         api->fail(p, VQP_E_FORMAT, "the weights have more blocks than config.json's num_hidden_layers says");
 
-    vqp_val ids = tensor(m, p, path("%sembeddings.token_embedding.weight", prefix).s, vqp_shape2(m->vocab, m->width));
-    vqp_val pos =
-        tensor(m, p, path("%sembeddings.position_embedding.weight", prefix).s, vqp_shape2(m->length, m->width));
+    vqp_val ids = vqp_tensor_shaped(m->api, p, vqp_name("%sembeddings.token_embedding.weight", prefix).s,
+                                    vqp_shape2(m->vocab, m->width));
+    vqp_val pos = vqp_tensor_shaped(m->api, p, vqp_name("%sembeddings.position_embedding.weight", prefix).s,
+                                    vqp_shape2(m->length, m->width));
     vqp_val x = vqp_embedding(api, p, in->ids, ids, pos), before_last = x;
     for (uint32_t i = 0; i < m->layers; i++) {
         before_last = x;
-        api->scope(p, path("layers.%u", i).s);
-        x = block(m, p, x, path("%sencoder.layers.%u", prefix, i).s);
+        api->scope(p, vqp_name("layers.%u", i).s);
+        x = block(m, p, x, vqp_name("%sencoder.layers.%u", prefix, i).s);
         api->scope(p, NULL);
     }
-    x = norm(m, p, x, path("%sfinal_layer_norm", prefix).s);
+    x = norm(m, p, x, vqp_name("%sfinal_layer_norm", prefix).s);
     api->output(p, "cond.states.penultimate", before_last);
     api->output(p, "cond.states.final", x);
     api->output(p, "cond.states.l2", vqp_l2_norm(api, p, x));
@@ -204,7 +166,7 @@ static void record(void *self, vqp_program *p, const struct vqp_text_inputs *in)
 static void record_null(void *self, vqp_program *p)
 {
     const struct clip_text *m = self;
-    vqp_val states = tensor(m, p, "null_path:embeddings", vqp_shape2(m->length, m->width));
+    vqp_val states = vqp_tensor_shaped(m->api, p, "null_path:embeddings", vqp_shape2(m->length, m->width));
     struct vqp_shape row = vqp_shape3(1, m->length, m->width);
     m->api->output(p, "cond.states.l2", vqp_cast(m->api, p, m->api->view(p, states, &row), VQP_F32));
 }

@@ -8,6 +8,7 @@
 #include <vqpipe/host.h>
 #include <vqpipe/ops.h>
 #include <vqpipe/plugin.h>
+#include <vqpipe/tensor.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -96,51 +97,11 @@ static void info(void *self, struct vqp_denoiser_info *out)
     out->conds[0] = (struct vqp_cond){.name = "states.l2", .dtype = VQP_F32, .shape = vqp_shape2(-1, m->text_width)};
 }
 
-struct path {
-    char s[160];
-};
-__attribute__((format(printf, 1, 2))) static struct path path(const char *fmt, ...)
-{
-    struct path out;
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(out.s, sizeof out.s, fmt, ap);
-    va_end(ap);
-    return out;
-}
-
-static struct path shape_text(const struct vqp_shape *s)
-{
-    struct path out = {"["};
-    size_t n = 1;
-    for (uint32_t i = 0; i < s->rank; i++)
-        n += (size_t)snprintf(out.s + n, sizeof out.s - n, i ? ",%lld" : "%lld", (long long)s->dim[i]);
-    snprintf(out.s + n, sizeof out.s - n, "]");
-    return out;
-}
-
-/* The tensor `name`, whose shape must be what the config says: many a wrong one would fit its op. */
-static vqp_val tensor(const struct denoiser *m, vqp_program *p, const char *name, struct vqp_shape want)
-{
-    vqp_val v = m->api->weight(p, name);
-    const struct vqp_shape *have = &m->api->describe(p, v)->shape;
-    int same = have->rank == want.rank;
-    for (uint32_t i = 0; same && i < want.rank; i++)
-        same = have->dim[i] == want.dim[i];
-    if (!v || same)
-        return v;
-    char msg[480];
-    snprintf(msg, sizeof msg, "tensor %s is %s, but by config.json it must be %s; weights and config do not match",
-             name, shape_text(have).s, shape_text(&want).s);
-    m->api->fail(p, VQP_E_FORMAT, msg);
-    return 0;
-}
-
 static vqp_val linear_full(const struct denoiser *m, vqp_program *p, vqp_val x, const char *name, int64_t in,
                            int64_t out, uint32_t with_bias, vqp_val residual, uint32_t act)
 {
-    vqp_val weight = tensor(m, p, path("%s.weight", name).s, vqp_shape2(out, in));
-    vqp_val bias = with_bias ? tensor(m, p, path("%s.bias", name).s, vqp_shape1(out)) : 0;
+    vqp_val weight = vqp_tensor_shaped(m->api, p, vqp_name("%s.weight", name).s, vqp_shape2(out, in));
+    vqp_val bias = with_bias ? vqp_tensor_shaped(m->api, p, vqp_name("%s.bias", name).s, vqp_shape1(out)) : 0;
     return vqp_linear_full(m->api, p, x, weight, bias, residual, 0, act);
 }
 
@@ -152,20 +113,22 @@ static vqp_val project(const struct denoiser *m, vqp_program *p, vqp_val x, cons
 
 static vqp_val norm(const struct denoiser *m, vqp_program *p, vqp_val x, const char *name)
 {
-    vqp_val weight = tensor(m, p, path("%s.weight", name).s, vqp_shape1(m->width));
-    vqp_val bias = tensor(m, p, path("%s.bias", name).s, vqp_shape1(m->width));
+    vqp_val weight = vqp_tensor_shaped(m->api, p, vqp_name("%s.weight", name).s, vqp_shape1(m->width));
+    vqp_val bias = vqp_tensor_shaped(m->api, p, vqp_name("%s.bias", name).s, vqp_shape1(m->width));
     return vqp_layer_norm(m->api, p, x, weight, bias, 0, 0, NORM_EPS);
 }
 
 /* Scale and shift of one norm for every timestep: linear(silu(embedding)). */
 static void prepare_table(const struct denoiser *m, vqp_program *p, uint32_t block, const char *which)
 {
-    struct path name = path("transformer_blocks.%u.%s", block, which);
+    struct vqp_label name = vqp_name("transformer_blocks.%u.%s", block, which);
     m->api->scope(p, which);
-    vqp_val emb = tensor(m, p, path("%s.emb.weight", name.s).s, vqp_shape2(m->train_steps, m->width));
+    vqp_val emb =
+        vqp_tensor_shaped(m->api, p, vqp_name("%s.emb.weight", name.s).s, vqp_shape2(m->train_steps, m->width));
     vqp_val silu = vqp_binary(m->api, p, VQP_OP_MUL, emb, vqp_unary(m->api, p, VQP_OP_SIGMOID, emb));
-    vqp_val table = linear_full(m, p, silu, path("%s.linear", name.s).s, m->width, 2 * m->width, 1, 0, VQP_ACT_NONE);
-    m->api->output(p, path("blocks.%u.%s.table", block, which).s, table);
+    vqp_val table =
+        linear_full(m, p, silu, vqp_name("%s.linear", name.s).s, m->width, 2 * m->width, 1, 0, VQP_ACT_NONE);
+    m->api->output(p, vqp_name("blocks.%u.%s.table", block, which).s, table);
     m->api->scope(p, NULL);
 }
 
@@ -176,25 +139,27 @@ static void record_prepare(void *self, vqp_program *p, uint32_t batch, uint32_t 
     const struct denoiser *m = self;
     const struct vqp_program_api *api = m->api;
     struct vqp_shape rows = vqp_shape3(m->side, 1, m->width), columns = vqp_shape3(1, m->side, m->width);
-    vqp_val height = tensor(m, p, "latent_image_embedding.height_emb.weight", vqp_shape2(m->side, m->width));
-    vqp_val width = tensor(m, p, "latent_image_embedding.width_emb.weight", vqp_shape2(m->side, m->width));
+    vqp_val height =
+        vqp_tensor_shaped(m->api, p, "latent_image_embedding.height_emb.weight", vqp_shape2(m->side, m->width));
+    vqp_val width =
+        vqp_tensor_shaped(m->api, p, "latent_image_embedding.width_emb.weight", vqp_shape2(m->side, m->width));
     height = api->view(p, height, &rows);
     width = api->view(p, width, &columns);
     api->output(p, "positions", vqp_binary(api, p, VQP_OP_ADD, height, width));
 
-    if (api->has_weight(p, path("transformer_blocks.%u.norm3.weight", m->layers).s))
+    if (api->has_weight(p, vqp_name("transformer_blocks.%u.norm3.weight", m->layers).s))
         api->fail(p, VQP_E_FORMAT, "the weights have more blocks than config.json's num_layers says");
     vqp_val text = api->link(p, "cond.states.l2");
     for (uint32_t i = 0; i < m->layers; i++) {
-        struct path cross = path("transformer_blocks.%u.attn2", i);
-        api->scope(p, path("blocks.%u", i).s);
+        struct vqp_label cross = vqp_name("transformer_blocks.%u.attn2", i);
+        api->scope(p, vqp_name("blocks.%u", i).s);
         prepare_table(m, p, i, "norm1");
         prepare_table(m, p, i, "norm2");
         api->scope(p, "attn2");
-        vqp_val k = project(m, p, text, path("%s.to_k", cross.s).s, m->text_width);
-        vqp_val v = project(m, p, text, path("%s.to_v", cross.s).s, m->text_width);
-        api->output(p, path("blocks.%u.attn2.k", i).s, k);
-        api->output(p, path("blocks.%u.attn2.v", i).s, v);
+        vqp_val k = project(m, p, text, vqp_name("%s.to_k", cross.s).s, m->text_width);
+        vqp_val v = project(m, p, text, vqp_name("%s.to_v", cross.s).s, m->text_width);
+        api->output(p, vqp_name("blocks.%u.attn2.k", i).s, k);
+        api->output(p, vqp_name("blocks.%u.attn2.v", i).s, v);
         api->scope(p, NULL);
         api->scope(p, NULL);
     }
@@ -203,7 +168,7 @@ static void record_prepare(void *self, vqp_program *p, uint32_t batch, uint32_t 
 static vqp_val ada_norm(const struct denoiser *m, vqp_program *p, vqp_val x, uint32_t block, const char *which,
                         vqp_val t)
 {
-    vqp_val table = m->api->link(p, path("blocks.%u.%s.table", block, which).s);
+    vqp_val table = m->api->link(p, vqp_name("blocks.%u.%s.table", block, which).s);
     return vqp_layer_norm(m->api, p, x, 0, 0, table, t, NORM_EPS);
 }
 
@@ -211,35 +176,36 @@ static vqp_val attend(const struct denoiser *m, vqp_program *p, vqp_val q, vqp_v
                       vqp_val residual)
 {
     vqp_val h = vqp_sdpa(m->api, p, q, k, v, m->heads, m->scale, 0);
-    return linear_full(m, p, h, path("%s.to_out.0", name).s, m->width, m->width, 1, residual, VQP_ACT_NONE);
+    return linear_full(m, p, h, vqp_name("%s.to_out.0", name).s, m->width, m->width, 1, residual, VQP_ACT_NONE);
 }
 
 static vqp_val block(const struct denoiser *m, vqp_program *p, vqp_val x, uint32_t i, vqp_val t)
 {
     const struct vqp_program_api *api = m->api;
-    struct path self = path("transformer_blocks.%u.attn1", i), cross = path("transformer_blocks.%u.attn2", i),
-                mlp = path("transformer_blocks.%u.ff.net", i);
+    struct vqp_label self = vqp_name("transformer_blocks.%u.attn1", i),
+                     cross = vqp_name("transformer_blocks.%u.attn2", i),
+                     mlp = vqp_name("transformer_blocks.%u.ff.net", i);
 
     api->scope(p, "attn1");
     vqp_val h = ada_norm(m, p, x, i, "norm1", t);
-    vqp_val q = project(m, p, h, path("%s.to_q", self.s).s, m->width);
-    vqp_val k = project(m, p, h, path("%s.to_k", self.s).s, m->width);
-    vqp_val v = project(m, p, h, path("%s.to_v", self.s).s, m->width);
+    vqp_val q = project(m, p, h, vqp_name("%s.to_q", self.s).s, m->width);
+    vqp_val k = project(m, p, h, vqp_name("%s.to_k", self.s).s, m->width);
+    vqp_val v = project(m, p, h, vqp_name("%s.to_v", self.s).s, m->width);
     x = attend(m, p, q, k, v, self.s, x);
     api->scope(p, NULL);
 
     api->scope(p, "attn2");
     h = ada_norm(m, p, x, i, "norm2", t);
-    q = project(m, p, h, path("%s.to_q", cross.s).s, m->width);
-    k = api->link(p, path("blocks.%u.attn2.k", i).s);
-    v = api->link(p, path("blocks.%u.attn2.v", i).s);
+    q = project(m, p, h, vqp_name("%s.to_q", cross.s).s, m->width);
+    k = api->link(p, vqp_name("blocks.%u.attn2.k", i).s);
+    v = api->link(p, vqp_name("blocks.%u.attn2.v", i).s);
     x = attend(m, p, q, k, v, cross.s, x);
     api->scope(p, NULL);
 
     api->scope(p, "ff");
-    h = norm(m, p, x, path("transformer_blocks.%u.norm3", i).s);
-    h = linear_full(m, p, h, path("%s.0.proj", mlp.s).s, m->width, 4 * m->width, 1, 0, m->act);
-    x = linear_full(m, p, h, path("%s.2", mlp.s).s, 4 * m->width, m->width, 1, x, VQP_ACT_NONE);
+    h = norm(m, p, x, vqp_name("transformer_blocks.%u.norm3", i).s);
+    h = linear_full(m, p, h, vqp_name("%s.0.proj", mlp.s).s, m->width, 4 * m->width, 1, 0, m->act);
+    x = linear_full(m, p, h, vqp_name("%s.2", mlp.s).s, 4 * m->width, m->width, 1, x, VQP_ACT_NONE);
     api->scope(p, NULL);
     return x;
 }
@@ -249,10 +215,10 @@ static vqp_val record_step(void *self, vqp_program *p, const struct vqp_step *s)
     const struct denoiser *m = self;
     const struct vqp_program_api *api = m->api;
     struct vqp_shape flat = vqp_shape2((int64_t)m->side * m->side, m->width);
-    vqp_val ids = tensor(m, p, "latent_image_embedding.emb.weight", vqp_shape2(m->vocab, m->width));
+    vqp_val ids = vqp_tensor_shaped(m->api, p, "latent_image_embedding.emb.weight", vqp_shape2(m->vocab, m->width));
     vqp_val x = vqp_embedding(api, p, s->tokens, ids, api->view(p, api->link(p, "positions"), &flat));
     for (uint32_t i = 0; i < m->layers; i++) {
-        api->scope(p, path("blocks.%u", i).s);
+        api->scope(p, vqp_name("blocks.%u", i).s);
         x = block(m, p, x, i, s->t);
         api->scope(p, NULL);
     }

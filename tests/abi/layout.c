@@ -5,6 +5,7 @@
 #include <vqpipe/host.h>
 #include <vqpipe/ops.h>
 #include <vqpipe/plugin.h>
+#include <vqpipe/tensor.h>
 #include <vqpipe/vqpipe.h>
 
 static size_t next, size;
@@ -516,6 +517,14 @@ static void print_backend(void)
     END();
 }
 
+static void print_tensor(void)
+{
+    printf("-- tensor.h\n");
+    STRUCT(vqp_label);
+    FIELD(vqp_label, s);
+    END();
+}
+
 static void print_vqpipe(void)
 {
     printf("-- vqpipe.h\n");
@@ -577,6 +586,7 @@ int main(void)
     print_plugin();
     print_components();
     print_backend();
+    print_tensor();
     print_vqpipe();
     return 0;
 }
