@@ -232,10 +232,14 @@ vqp_status vqpipe_result_save(const vqpipe_result *r, const char *pattern, int32
     if (strcmp(extension, ".png")) {
         struct vqp_shape shape =
             extension[1] == 'i' ? vqp_shape2(r->n, r->n_tokens) : vqp_shape4(r->n, r->height, r->width, 3);
-        vqp_status st = vqp_npy_save(pattern, extension[1] == 'i' ? VQP_I32 : VQP_F32, &shape,
+        char *path = file_name(r, pattern, extension, 0, 0);
+        if (!path)
+            return vqp_fail(err, VQP_E_NOMEM, "output: out of memory");
+        vqp_status st = vqp_npy_save(path, extension[1] == 'i' ? VQP_I32 : VQP_F32, &shape,
                                      extension[1] == 'i' ? (const void *)r->ids : r->image, err);
         if (!st && written)
-            written(ctx, pattern, 0);
+            written(ctx, path, 0);
+        free(path);
         return st;
     }
     int numbered = r->n > 1 && !strstr(pattern, "{index}") && !(strstr(pattern, "{seed}") && seeds_differ(r));

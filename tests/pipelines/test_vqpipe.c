@@ -433,6 +433,7 @@ static void names_files_by_index_and_seed(void)
     check_names(two, "{seed}_{index}.png", "41_0.png", "42_1.png");
     check_names(two, "all.npy", "all.npy", NULL);
     check_names(two, "all.ids.npy", "all.ids.npy", NULL);
+    check_names(two, "b{index}-{seed}.npy", "b0-41.npy", NULL);
     set(p, "run.seed", "[5, 5]");
     vqpipe_result *alike = run(p);
     check_names(alike, "s{seed}.png", "s5-0.png", "s5-1.png");

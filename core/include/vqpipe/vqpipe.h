@@ -120,9 +120,10 @@ struct vqpipe_timings { /* seconds */
 VQP_EXPORT void vqpipe_result_timings(const vqpipe_result *r, struct vqpipe_timings *out);
 
 /* Writes the result by the extension of `pattern`: .png (one file an image; settings in tEXt chunks unless `metadata` is 0),
- * .npy (float32 [B,H,W,3]), .ids.npy (int32 [B,N]). "{index}" and "{seed}" are replaced; several pictures and neither in the name: "-0",
- * "-1", ... before the extension. Files are written beside, synced and renamed: an existing file is replaced only by a
- * finished one. `scale` 1..8 enlarges PNGs, nearest neighbour. `written` (may be NULL) is called with every path. */
+ * .npy (float32 [B,H,W,3]), .ids.npy (int32 [B,N]). "{index}" and "{seed}" are replaced, in the one .npy of a batch by 0 and
+ * the first seed; several pictures and neither in the name: "-0", "-1", ... before the extension. Files are written beside,
+ * synced and renamed: an existing file is replaced only by a finished one. `scale` 1..8 enlarges PNGs, nearest neighbour.
+ * `written` (may be NULL) is called with every path. */
 VQP_EXPORT vqp_status vqpipe_result_save(const vqpipe_result *r, const char *pattern, int32_t metadata, uint32_t scale,
                                          void (*written)(void *ctx, const char *path, uint32_t image), void *ctx,
                                          struct vqp_error *err);
