@@ -16,16 +16,11 @@ static struct vqp_arena *arena_of(struct vqp_assembly *a)
 
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 
-struct noting {
-    struct vqp_settings *settings;
-    const char *section;
-};
-static void note_key(void *ctx, const char *key, const char *value, const char *origin)
+/* "scheduler" of "components.scheduler". */
+static const char *short_name(const char *section)
 {
-    const struct noting *n = ctx;
-    char full[160];
-    snprintf(full, sizeof full, "%s.%s", n->section, key);
-    vqp_settings_note(n->settings, full, value, origin);
+    const char *dot = strrchr(section, '.');
+    return dot ? dot + 1 : section;
 }
 
 static int listed(const char *key, const char *const *list)
@@ -42,14 +37,6 @@ static int in_table(const char *key, const struct vqp_option *table)
     return table && table->name;
 }
 
-static struct vqp_node *copy_node(struct vqp_assembly *a, const struct vqp_node *node)
-{
-    struct vqp_node *copy = vqp_arena_alloc(arena_of(a), 1, sizeof *copy);
-    if (copy)
-        *copy = *node;
-    return copy;
-}
-
 /* A `use` changed on the command line leaves behind keys that the file wrote for another plugin: these are named and left
  * out of *map. Keys from the command line stay and are checked. The descriptor keeps all, for a later change back. */
 static vqp_status drop_foreign_keys(struct vqp_assembly *a, const struct vqp_node *use, const char *section,
@@ -60,19 +47,17 @@ static vqp_status drop_foreign_keys(struct vqp_assembly *a, const struct vqp_nod
     const struct vqp_node *before = vqp_node_find(a->src->as_written, dotted);
     if (!use->at.from_command_line || (before && before->kind == VQP_NODE_SCALAR && !strcmp(before->text, use->text)))
         return VQP_OK;
-    struct vqp_node *kept = copy_node(a, *map), **end = kept ? &kept->child : NULL;
-    for (const struct vqp_node *n = (*map)->child; end && n; n = n->next) {
-        if (!n->at.from_command_line && !listed(n->key, core_keys) && !in_table(n->key, table)) {
-            vqp_context_log(a->ctx, VQP_LOG_INFO, "%s: %s: does not apply to %s",
-                            strrchr(section, '.') ? strrchr(section, '.') + 1 : section, n->key, use->text);
-        } else {
-            *end = copy_node(a, n);
-            end = *end ? &(*end)->next : NULL;
-        }
-    }
-    if (!end)
+    struct vqp_node *kept = vqp_node_copy(arena_of(a), *map);
+    if (!kept)
         return vqp_fail(err, VQP_E_NOMEM, "%s: out of memory", section);
-    *end = NULL;
+    for (struct vqp_node **c = &kept->child, *n; (n = *c);) {
+        if (n->at.from_command_line || listed(n->key, core_keys) || in_table(n->key, table)) {
+            c = &n->next;
+            continue;
+        }
+        vqp_context_log(a->ctx, VQP_LOG_WARN, "%s: %s: does not apply to %s", short_name(section), n->key, use->text);
+        *c = n->next;
+    }
     *map = kept;
     return VQP_OK;
 }
@@ -80,10 +65,9 @@ static vqp_status drop_foreign_keys(struct vqp_assembly *a, const struct vqp_nod
 static vqp_status fill_options(struct vqp_assembly *a, const struct vqp_component *comp, const char *section,
                                const struct vqp_node *map, const char *path, void **opts, struct vqp_error *err)
 {
-    struct noting n = {&a->parts, section};
-    const char *short_name = strrchr(section, '.') ? strrchr(section, '.') + 1 : section;
+    struct vqp_section n = {&a->parts, section};
     *opts = vqp_arena_alloc(arena_of(a), 1, comp->opts_size ? comp->opts_size : 1);
-    const char *owner = vqp_arena_printf(arena_of(a), "%s (%s)", short_name, comp->name);
+    const char *owner = vqp_arena_printf(arena_of(a), "%s (%s)", short_name(section), comp->name);
     if (!*opts || !owner)
         return vqp_fail(err, VQP_E_NOMEM, "%s: out of memory", section);
     return vqp_options_fill(&(struct vqp_options_args){.owner = owner,
@@ -93,7 +77,7 @@ static vqp_status fill_options(struct vqp_assembly *a, const struct vqp_componen
                                                        .base_dir = a->settings.model,
                                                        .path = path,
                                                        .arena = arena_of(a),
-                                                       .settled = note_key,
+                                                       .settled = vqp_settings_settled,
                                                        .settled_ctx = &n},
                             *opts, comp->opts_size, err);
 }
@@ -251,8 +235,8 @@ static vqp_status create_component(struct vqp_assembly *a, uint32_t iface, struc
     inst->use = use->text;
     if (path && !(inst->path = vqp_settings_path(arena_of(a), path, a->settings.model)))
         return vqp_fail(err, VQP_E_NOMEM, "components: out of memory");
-    vqp_settings_note(&a->parts, vqp_arena_printf(arena_of(a), "%s.use", section), use->text,
-                      vqp_origin_text(&use->at, at, sizeof at));
+    struct vqp_section noted = {&a->parts, section};
+    vqp_settings_settled(&noted, "use", use->text, vqp_origin_text(&use->at, at, sizeof at));
     if ((st = drop_foreign_keys(a, use, section, &map, inst->component->opts, err)) ||
         (st = fill_options(a, inst->component, section, map, inst->path, &inst->opts, err)))
         return st;
@@ -497,6 +481,11 @@ static vqp_status plan_evaluations(struct vqp_assembly *a, struct vqp_error *err
 /* What follows from the run's settings alone. */
 static vqp_status apply_settings(struct vqp_assembly *a, struct vqp_error *err)
 {
+    const struct vqp_run_settings *run = &a->settings.run;
+    uint64_t images = (run->prompt.n ? run->prompt.n : 1) * (uint64_t)run->images_per_prompt;
+    if (images > 1 << 20)
+        return vqp_fail(err, VQP_E_ARG, "%" PRIu64 " images in one run; at most 1048576 are possible", images);
+    a->n_images = (uint32_t)images;
     vqp_status st = plan_evaluations(a, err);
     if (st)
         return st;

@@ -46,6 +46,7 @@ struct vqp_assembly {
     struct vqp_text_encoder_info text;
     struct vqp_denoiser_info denoiser;
     struct vqp_vq_decoder_info decoder;
+    uint32_t n_images; /* B of the whole run */
     uint32_t n_tokens, guided, encode_negative,
         truncates; /* guided: guidance_scale > 1 and the denoiser is conditioned */
     struct vqp_eval *evals;

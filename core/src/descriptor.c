@@ -100,7 +100,7 @@ static char char_at(struct reader *r, yaml_mark_t m)
         while (r->byte < r->n && ((unsigned char)r->text[r->byte] & 0xC0) == 0x80);
         r->index++;
     }
-    return r->byte < r->n ? r->text[r->byte] : 0;
+    return r->byte < r->n ? r->text[r->byte] : '\0';
 }
 
 /* What libyaml says, in our form. */
@@ -412,6 +412,20 @@ struct vqp_node *vqp_node_find(struct vqp_node *root, const char *dotted)
             break;
     }
     return node;
+}
+
+struct vqp_node *vqp_node_copy(struct vqp_arena *a, const struct vqp_node *node)
+{
+    struct vqp_node *copy = vqp_arena_alloc(a, 1, sizeof *copy);
+    if (!copy)
+        return NULL;
+    *copy = *node;
+    copy->next = copy->child = NULL;
+    struct vqp_node **end = &copy->child;
+    for (const struct vqp_node *c = node->child; c; c = c->next, end = &(*end)->next)
+        if (!(*end = vqp_node_copy(a, c)))
+            return NULL;
+    return copy;
 }
 
 vqp_status vqp_node_set(struct vqp_arena *a, struct vqp_node *root, const char *dotted, struct vqp_node *value,

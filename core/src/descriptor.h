@@ -39,6 +39,8 @@ struct vqp_node *vqp_node_find(struct vqp_node *root, const char *dotted);
 /* Sets or replaces it, making maps on the way; refuses to go through a scalar. */
 vqp_status vqp_node_set(struct vqp_arena *a, struct vqp_node *root, const char *dotted, struct vqp_node *value,
                         struct vqp_error *err);
+/* A copy of the node and all below it, without its siblings; texts are shared. NULL when memory is out. */
+struct vqp_node *vqp_node_copy(struct vqp_arena *a, const struct vqp_node *node);
 /* "FILE:LINE:COL: " or "--set: " into buf; returns buf. */
 char *vqp_origin_text(const struct vqp_origin *o, char *buf, size_t n);
 /* vqp_fail with the origin before the sentence. */

@@ -16,10 +16,10 @@ vqp_status vqpipe_open(vqpipe_context *ctx, const char *descriptor, vqpipe **out
     p->ctx = ctx;
     p->stale = VQP_STALE_PARTS;
     vqp_pipe_host_init(&p->host, ctx);
-    /* Read twice: once to stay as written, so that overrides can be told from the file's own keys. */
     vqp_status st = vqp_descriptor_read(&p->src.arena, descriptor, &p->src.root, err);
-    if (!st)
-        st = vqp_descriptor_read(&p->src.arena, descriptor, &p->src.as_written, err);
+    /* One copy stays as written, so that overrides can be told from the file's own keys. */
+    if (!st && !(p->src.as_written = vqp_node_copy(&p->src.arena, p->src.root)))
+        st = vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
     if (!st && !realpath(descriptor, path))
         st = vqp_fail(err, VQP_E_ARG, "%s: %s", descriptor, strerror(errno));
     if (!st) {
@@ -156,16 +156,10 @@ const char *vqpipe_get(vqpipe *pipe, const char *key)
 
 /* ---- load ------------------------------------------------------------------------------------------------------- */
 
-uint32_t vqp_pipe_images(const struct vqpipe *pipe)
-{
-    const struct vqp_run_settings *run = &pipe->assembly->settings.run;
-    return (run->prompt.n ? run->prompt.n : 1) * (uint32_t)run->images_per_prompt;
-}
-
 uint32_t vqp_pipe_batch(const struct vqpipe *pipe, uint32_t dump)
 {
     const struct vqp_run_settings *run = &pipe->assembly->settings.run;
-    uint32_t all = vqp_pipe_images(pipe);
+    uint32_t all = pipe->assembly->n_images;
     /* One generator draws for all pictures of a torch-cpu run; a dump holds them in one array. */
     if (run->rng == VQP_RNG_TORCH_CPU || dump || all < run->batch_size)
         return all;

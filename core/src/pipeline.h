@@ -24,7 +24,6 @@ vqp_status vqp_pipe_session(struct vqpipe *pipe, const struct vqp_session_key *k
                             struct vqp_error *err);
 /* The key of this pipeline's ordinary run with that batch. */
 struct vqp_session_key vqp_pipe_key(const struct vqpipe *pipe, uint32_t batch, uint32_t dump);
-uint32_t vqp_pipe_images(const struct vqpipe *pipe);               /* B of the whole run */
 uint32_t vqp_pipe_batch(const struct vqpipe *pipe, uint32_t dump); /* images computed together */
 
 #endif

@@ -11,7 +11,6 @@ enum {
 /* What the tokenizer says of one text's words, gathered for at most one line of each kind. */
 struct words {
     char cut[160];
-    uint32_t n_cut;
     const struct vqpipe_context *ctx;
 };
 
@@ -26,7 +25,6 @@ static void hear_word(void *ctx, const char *word, size_t n, uint32_t pieces, ui
             snprintf(w->cut + at, sizeof w->cut - at, "%s%s", at ? " " : "", shown);
         else if (at + 4 < sizeof w->cut && strcmp(w->cut + at - 3, "..."))
             strcat(w->cut, "...");
-        w->n_cut++;
     } else if (pieces >= SPELLED) {
         vqp_context_log(w->ctx, VQP_LOG_WARN, "'%s' is not a word this model was trained on (it became %u pieces)",
                         shown, pieces);

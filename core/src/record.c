@@ -93,30 +93,20 @@ static vqp_status begin_piece(struct recorder *r, struct vqp_backend_instance *b
     return VQP_OK;
 }
 
-static vqp_status begin_phase(struct recorder *r, uint32_t phase)
+static void begin_phase(struct recorder *r, uint32_t phase)
 {
     r->phase = phase;
     r->n_pieces = 0;
     r->end = &r->s->piece[phase];
-    return VQP_OK;
 }
 
-/* What follows is recorded for `backend`. *v (may be NULL) is carried over under `name` where that means another piece. */
-static vqp_status move_to(struct recorder *r, struct vqp_backend_instance *backend, const char *name, vqp_val *v)
+/* What follows is recorded for `backend`: in the open piece where it is of that backend, else in a new one. */
+static vqp_status move_to(struct recorder *r, struct vqp_backend_instance *backend)
 {
     if (r->piece && r->piece->backend == backend)
         return VQP_OK;
-    vqp_status st;
-    if (r->piece) {
-        vqp_program_set_owner(r->piece->program, NULL);
-        if (v)
-            api->output(r->piece->program, name, *v);
-    }
-    if ((st = end_piece(r)) || (st = begin_piece(r, backend)))
-        return st;
-    if (v)
-        *v = api->link(r->piece->program, name);
-    return VQP_OK;
+    vqp_status st = end_piece(r);
+    return st ? st : begin_piece(r, backend);
 }
 
 static vqp_program *program_for(struct recorder *r, uint32_t iface)
@@ -178,7 +168,7 @@ static vqp_status record_text(struct recorder *r)
     struct vqp_instance *text = vqp_component_of(a, VQP_IFACE_TEXT_ENCODER);
     const struct vqp_text_encoder_vtbl *v = text->component->v.text_encoder;
     uint32_t B = key->batch, rows = B + key->encode_negative;
-    vqp_status st = move_to(r, text->backend, NULL, NULL);
+    vqp_status st = move_to(r, text->backend);
     if (st)
         return st;
     vqp_program *p = program_for(r, 0);
@@ -222,11 +212,10 @@ static vqp_status record_text(struct recorder *r)
 static vqp_status record_prepare(struct recorder *r)
 {
     struct vqp_instance *den = vqp_component_of(r->a, VQP_IFACE_DENOISER);
-    vqp_status st = begin_phase(r, VQP_PREPARE);
-    if (!st && r->a->denoiser.n_conds)
-        st = record_text(r);
+    begin_phase(r, VQP_PREPARE);
+    vqp_status st = r->a->denoiser.n_conds ? record_text(r) : VQP_OK;
     if (!st && VQP_HAS(den->component->v.denoiser, record_prepare)) {
-        if ((st = move_to(r, den->backend, NULL, NULL)))
+        if ((st = move_to(r, den->backend)))
             return st;
         den->component->v.denoiser->record_prepare(den->self, program_for(r, VQP_IFACE_DENOISER), r->s->key.batch,
                                                    r->s->key.guided);
@@ -270,9 +259,8 @@ static vqp_status record_step(struct recorder *r)
     struct vqp_instance *den = vqp_component_of(a, VQP_IFACE_DENOISER), *sch = vqp_component_of(a, VQP_IFACE_SCHEDULER);
     int64_t B = key->batch, N = a->n_tokens, C = a->denoiser.n_codes, G = key->guided ? 2 : 1;
     struct vqp_shape grid = vqp_shape2(B, N), one = vqp_shape1(1);
-    vqp_status st = begin_phase(r, VQP_STEP);
-    if (!st)
-        st = move_to(r, den->backend, NULL, NULL);
+    begin_phase(r, VQP_STEP);
+    vqp_status st = move_to(r, den->backend);
     if (st)
         return st;
     take_row(r);
@@ -296,7 +284,7 @@ static vqp_status record_step(struct recorder *r)
         api->output(p, "logp", logp);
     if (!together) {
         vqp_advance(api, p, r->counter);
-        if ((st = move_to(r, sch->backend, NULL, NULL)))
+        if ((st = move_to(r, sch->backend)))
             return st;
         take_row(r);
         p = r->piece->program;
@@ -325,9 +313,8 @@ static vqp_status record_finish(struct recorder *r)
     struct vqp_instance *dec = vqp_component_of(a, VQP_IFACE_VQ_DECODER);
     int64_t B = r->s->key.batch, h = a->denoiser.grid_h, w = a->denoiser.grid_w, scale = a->decoder.scale;
     struct vqp_shape flat = vqp_shape2(B, a->n_tokens), grid = vqp_shape3(B, h, w);
-    vqp_status st = begin_phase(r, VQP_FINISH);
-    if (!st)
-        st = move_to(r, dec->backend, NULL, NULL);
+    begin_phase(r, VQP_FINISH);
+    vqp_status st = move_to(r, dec->backend);
     if (st)
         return st;
     vqp_program *p = program_for(r, 0);

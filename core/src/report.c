@@ -43,8 +43,8 @@ vqp_status vqpipe_print_summary(vqpipe *pipe, FILE *f, struct vqp_error *err)
     fprintf(f, "grid          %u x %u tokens, %u codes and the mask; pictures of %u x %u\n", a->denoiser.grid_w,
             a->denoiser.grid_h, a->denoiser.n_codes, a->denoiser.grid_w * a->decoder.scale,
             a->denoiser.grid_h * a->decoder.scale);
-    fprintf(f, "run           %u image%s, %u evaluations%s\n", vqp_pipe_images(pipe),
-            vqp_pipe_images(pipe) == 1 ? "" : "s", a->n_evals, a->guided ? ", guided" : "");
+    fprintf(f, "run           %u image%s, %u evaluations%s\n", a->n_images, a->n_images == 1 ? "" : "s", a->n_evals,
+            a->guided ? ", guided" : "");
     return VQP_OK;
 }
 

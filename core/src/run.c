@@ -135,7 +135,7 @@ static vqp_status upload_table(struct run *r, struct vqp_session *s, struct vqp_
     }
     if (!st) {
         for (uint32_t i = 0; i < n; i++)
-            memcpy(column + i * 12, e[i].par, sizeof e[i].par);
+            memcpy(column + (size_t)i * 12, e[i].par, sizeof e[i].par);
         st = vqp_session_upload(s, "table.par", column, (size_t)n * 12 * sizeof *column, err);
     }
     if (!st)
@@ -366,11 +366,7 @@ vqp_status vqpipe_run(vqpipe *pipe, const struct vqpipe_run_params *params, vqpi
     vqp_status st = vqpipe_load(pipe, err);
     if (!st) {
         r.a = pipe->assembly;
-        uint64_t images = (uint64_t)(r.a->settings.run.prompt.n ? r.a->settings.run.prompt.n : 1) *
-                          (uint64_t)r.a->settings.run.images_per_prompt;
-        st = images > 1 << 20
-                 ? vqp_fail(err, VQP_E_ARG, "%" PRIu64 " images in one run; at most 1048576 are possible", images)
-                 : vqp_result_create(r.a, (uint32_t)images, r.a->n_tokens, &r.result, err);
+        st = vqp_result_create(r.a, r.a->n_images, r.a->n_tokens, &r.result, err);
     }
     if (!st) {
         r.result->timings.load = fresh ? pipe->load_seconds : 0;

@@ -25,16 +25,12 @@ void vqp_settings_note(struct vqp_settings *s, const char *key, const char *valu
     s->tail = &n->next;
 }
 
-struct noting {
-    struct vqp_settings *s;
-    const char *section;
-};
-static void note_key(void *ctx, const char *key, const char *value, const char *origin)
+void vqp_settings_settled(void *ctx, const char *key, const char *value, const char *origin)
 {
-    const struct noting *n = ctx;
-    char full[128];
-    snprintf(full, sizeof full, "%s.%s", n->section, key);
-    vqp_settings_note(n->s, full, value, origin);
+    const struct vqp_section *n = ctx;
+    char full[160];
+    snprintf(full, sizeof full, "%s.%s", n->name, key);
+    vqp_settings_note(n->settings, full, value, origin);
 }
 
 static vqp_status unknown_key(const struct vqp_node *node, const char *where, const char *const *known,
@@ -94,13 +90,13 @@ const char *vqp_settings_path(struct vqp_arena *a, const struct vqp_node *node, 
 static vqp_status fill(const struct vqp_source *src, struct vqp_settings *s, const char *section,
                        const struct vqp_option *table, void *opts, size_t size, struct vqp_error *err)
 {
-    struct noting n = {s, section};
+    struct vqp_section n = {s, section};
     return vqp_options_fill(&(struct vqp_options_args){.owner = section,
                                                        .table = table,
                                                        .map = vqp_node_find(src->root, section),
                                                        .base_dir = src->dir,
                                                        .arena = &s->arena,
-                                                       .settled = note_key,
+                                                       .settled = vqp_settings_settled,
                                                        .settled_ctx = &n},
                             opts, size, err);
 }

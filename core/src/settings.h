@@ -33,6 +33,12 @@ struct vqp_settings {
 vqp_status vqp_settings_read(const struct vqp_source *src, struct vqp_settings *out, struct vqp_error *err);
 void vqp_settings_free(struct vqp_settings *s);
 void vqp_settings_note(struct vqp_settings *s, const char *key, const char *value, const char *origin);
+/* The same as a `settled` callback of options.h; ctx is a struct vqp_section. */
+struct vqp_section {
+    struct vqp_settings *settings;
+    const char *name; /* "run", "components.scheduler": goes before every key */
+};
+void vqp_settings_settled(void *ctx, const char *key, const char *value, const char *origin);
 /* The value of a core key of a component or backend map, NULL where absent; refuses lists and maps. */
 vqp_status vqp_settings_core_key(const struct vqp_node *map, const char *section, const char *key,
                                  const struct vqp_node **out, struct vqp_error *err);
