@@ -8,7 +8,7 @@ enum {
     BLOCK_CHUNK = 4
 };
 
-struct vqp_ref_matrix vqp_ref_conv2d_matrix(const struct vqp_ref_node *n)
+static struct vqp_ref_matrix matrix(const struct vqp_hb_node *n)
 {
     const int64_t *w = n->in[1].dim;
     int64_t groups = n->op.u.conv.groups ? n->op.u.conv.groups : 1;
@@ -17,14 +17,14 @@ struct vqp_ref_matrix vqp_ref_conv2d_matrix(const struct vqp_ref_node *n)
 
 VQP_REF_SCRATCH(conv2d) /* the row of zeros */
 {
-    struct vqp_ref_matrix m = vqp_ref_conv2d_matrix(n);
+    struct vqp_ref_matrix m = matrix(n);
     return (uint64_t)m.ins * sizeof(float);
 }
 
 struct conv {
-    const struct vqp_ref_node *n;
+    const struct vqp_hb_node *n;
     struct vqp_ref_matrix m;
-    const float *zeros;
+    const float *packed, *zeros;
     int64_t h, w, channels, oh, ow, outs, kh, kw, stride, factor, top, left;
     uint64_t blocks, pixel_chunks, block_chunks;
 };
@@ -40,11 +40,11 @@ static const float *input(const struct conv *c, int64_t b, int64_t y, int64_t x,
 
 static void pixels(const struct conv *c, int64_t b, int64_t y, int64_t x, int64_t count, uint64_t block)
 {
-    const struct vqp_ref_arg *bias = &c->n->in[2], *residual = &c->n->in[3];
+    const struct vqp_hb_arg *bias = &c->n->in[2], *residual = &c->n->in[3];
     int64_t group = (int64_t)(block / c->blocks), first = (int64_t)(block % c->blocks) * VQP_REF_LANES;
     int64_t lanes = c->m.outs - first < VQP_REF_LANES ? c->m.outs - first : VQP_REF_LANES;
-    const float *w = c->n->packed + ((uint64_t)(group * c->m.taps) * c->blocks + block % c->blocks) *
-                                        (uint64_t)c->m.ins * VQP_REF_LANES;
+    const float *w = c->packed + ((uint64_t)(group * c->m.taps) * c->blocks + block % c->blocks) * (uint64_t)c->m.ins *
+                                     VQP_REF_LANES;
     double acc[VQP_REF_ROWS][VQP_REF_LANES] = {{0}};
     for (int64_t ky = 0; ky < c->kh; ky++)
         for (int64_t kx = 0; kx < c->kw; kx++, w += vqp_ref_packed(c->m.outs, c->m.ins)) {
@@ -81,7 +81,8 @@ VQP_REF_RUN(conv2d)
     const int64_t *in = n->in[0].dim, *out = n->out[0].dim;
     struct conv c = {
         .n = n,
-        .m = vqp_ref_conv2d_matrix(n),
+        .m = matrix(n),
+        .packed = vqp_ref_packed_weight(n),
         .zeros = (const float *)x->scratch,
         .h = in[1],
         .w = in[2],
@@ -100,5 +101,11 @@ VQP_REF_RUN(conv2d)
     c.blocks = vqp_ref_blocks(c.m.outs);
     c.block_chunks = (c.blocks * (uint64_t)c.m.groups + BLOCK_CHUNK - 1) / BLOCK_CHUNK;
     c.pixel_chunks = (uint64_t)((c.ow + PIXEL_CHUNK - 1) / PIXEL_CHUNK);
-    vqp_ref_for(x, (uint64_t)(out[0] * c.oh) * c.pixel_chunks * c.block_chunks, item, &c);
+    vqp_hb_for(x, (uint64_t)(out[0] * c.oh) * c.pixel_chunks * c.block_chunks, item, &c);
+}
+
+VQP_REF_PREPARE(conv2d)
+{
+    struct vqp_ref_matrix m = matrix(n);
+    return vqp_ref_prepare(c, n, &m);
 }

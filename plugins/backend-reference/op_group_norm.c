@@ -5,9 +5,9 @@
 static void item(void *ctx, uint64_t k, uint32_t slot)
 {
     (void)slot;
-    const struct vqp_ref_node *n = ctx;
-    const struct vqp_ref_arg *in = &n->in[0], *weight = &n->in[1], *bias = &n->in[2];
-    int64_t channels = vqp_ref_last(in), groups = n->op.u.norm.groups, each = channels / groups;
+    const struct vqp_hb_node *n = ctx;
+    const struct vqp_hb_arg *in = &n->in[0], *weight = &n->in[1], *bias = &n->in[2];
+    int64_t channels = vqp_hb_last(in), groups = n->op.u.norm.groups, each = channels / groups;
     int64_t places = (int64_t)in->count / in->dim[0] / channels, first = (int64_t)k % groups * each;
     int64_t off = (int64_t)k / groups * places * channels + first;
     const float *x = in->f + off;
@@ -36,5 +36,5 @@ static void item(void *ctx, uint64_t k, uint32_t slot)
 
 VQP_REF_RUN(group_norm)
 {
-    vqp_ref_for(x, (uint64_t)n->in[0].dim[0] * n->op.u.norm.groups, item, (void *)n);
+    vqp_hb_for(x, (uint64_t)n->in[0].dim[0] * n->op.u.norm.groups, item, (void *)n);
 }

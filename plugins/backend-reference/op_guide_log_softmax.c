@@ -25,8 +25,8 @@ static double guided(const struct column *col, int64_t k)
 static void item(void *ctx, uint64_t i, uint32_t slot)
 {
     (void)slot;
-    const struct vqp_ref_node *n = ctx;
-    int64_t classes = vqp_ref_last(&n->out[0]), at = (int64_t)i * classes;
+    const struct vqp_hb_node *n = ctx;
+    int64_t classes = vqp_hb_last(&n->out[0]), at = (int64_t)i * classes;
     struct column col = {.u = n->in[0].f + at};
     double max = -INFINITY, sum = 0, norm = 0;
     col.lse_u = lse(col.u, classes);
@@ -46,5 +46,5 @@ static void item(void *ctx, uint64_t i, uint32_t slot)
 
 VQP_REF_RUN(guide_log_softmax)
 {
-    vqp_ref_for(x, n->out[0].count / (uint64_t)vqp_ref_last(&n->out[0]), item, (void *)n);
+    vqp_hb_for(x, n->out[0].count / (uint64_t)vqp_hb_last(&n->out[0]), item, (void *)n);
 }

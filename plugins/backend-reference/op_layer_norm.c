@@ -5,10 +5,10 @@
 static void item(void *ctx, uint64_t k, uint32_t slot)
 {
     (void)slot;
-    const struct vqp_ref_node *n = ctx;
-    const struct vqp_ref_arg *in = &n->in[0], *weight = &n->in[1], *bias = &n->in[2], *table = &n->in[3],
-                             *row = &n->in[4];
-    int64_t width = vqp_ref_last(in), batch = in->rank > 1 ? in->dim[0] : 1;
+    const struct vqp_hb_node *n = ctx;
+    const struct vqp_hb_arg *in = &n->in[0], *weight = &n->in[1], *bias = &n->in[2], *table = &n->in[3],
+                            *row = &n->in[4];
+    int64_t width = vqp_hb_last(in), batch = in->rank > 1 ? in->dim[0] : 1;
     int64_t b = (int64_t)(k / (in->count / (uint64_t)(width * batch)));
     const float *x = in->f + (int64_t)k * width, *scale = NULL;
     double mean = 0, var = 0;
@@ -21,7 +21,7 @@ static void item(void *ctx, uint64_t k, uint32_t slot)
         var += ((double)x[d] - mean) * ((double)x[d] - mean);
     if (table->data) {
         int64_t last = table->dim[0] - 1;
-        int64_t r = row->data ? vqp_ref_clamp(row->i[row->count == 1 ? 0 : b], last) : last == 0 ? 0 : b;
+        int64_t r = row->data ? vqp_hb_clamp(row->i[row->count == 1 ? 0 : b], last) : last == 0 ? 0 : b;
         scale = table->f + r * 2 * width;
     }
     double factor = 1 / sqrt(var / (double)width + (double)n->op.u.norm.eps);
@@ -39,5 +39,5 @@ static void item(void *ctx, uint64_t k, uint32_t slot)
 
 VQP_REF_RUN(layer_norm)
 {
-    vqp_ref_for(x, n->in[0].count / (uint64_t)vqp_ref_last(&n->in[0]), item, (void *)n);
+    vqp_hb_for(x, n->in[0].count / (uint64_t)vqp_hb_last(&n->in[0]), item, (void *)n);
 }

@@ -5,13 +5,14 @@ enum {
     BLOCK_CHUNK = 8
 };
 
-struct vqp_ref_matrix vqp_ref_linear_matrix(const struct vqp_ref_node *n)
+static struct vqp_ref_matrix matrix(const struct vqp_hb_node *n)
 {
     return (struct vqp_ref_matrix){1, n->in[1].dim[0], n->in[1].dim[1], 1};
 }
 
 struct linear {
-    const struct vqp_ref_node *n;
+    const struct vqp_hb_node *n;
+    const float *packed;
     int64_t rows, ins, outs;
     uint64_t blocks, block_chunks;
     int gate_per_row;
@@ -19,7 +20,7 @@ struct linear {
 
 static void finish(const struct linear *l, int64_t row, int64_t o, double acc)
 {
-    const struct vqp_ref_arg *bias = &l->n->in[2], *residual = &l->n->in[3], *gate = &l->n->in[4];
+    const struct vqp_hb_arg *bias = &l->n->in[2], *residual = &l->n->in[3], *gate = &l->n->in[4];
     int64_t at = row * l->outs + o;
     double v = vqp_ref_act(l->n->op.u.linear.act, bias->data ? acc + (double)bias->f[o] : acc);
     if (gate->data)
@@ -47,7 +48,7 @@ static void item(void *ctx, uint64_t i, uint32_t slot)
             double acc[VQP_REF_ROWS][VQP_REF_LANES] = {{0}};
             for (int64_t r = 0; r < VQP_REF_ROWS; r++)
                 xs[r] = x + (r < rows ? row + r : row) * l->ins;
-            vqp_ref_tile(xs, l->n->packed + block * (uint64_t)l->ins * VQP_REF_LANES, l->ins, acc);
+            vqp_ref_tile(xs, l->packed + block * (uint64_t)l->ins * VQP_REF_LANES, l->ins, acc);
             for (int64_t r = 0; r < rows; r++)
                 for (int64_t o = 0; o < lanes; o++)
                     finish(l, row + r, o0 + o, acc[r][o]);
@@ -57,10 +58,17 @@ static void item(void *ctx, uint64_t i, uint32_t slot)
 
 VQP_REF_RUN(linear)
 {
-    struct vqp_ref_matrix m = vqp_ref_linear_matrix(n);
-    struct linear l = {.n = n, .ins = m.ins, .outs = m.outs, .blocks = vqp_ref_blocks(m.outs)};
+    struct vqp_ref_matrix m = matrix(n);
+    struct linear l = {
+        .n = n, .packed = vqp_ref_packed_weight(n), .ins = m.ins, .outs = m.outs, .blocks = vqp_ref_blocks(m.outs)};
     l.rows = (int64_t)n->out[0].count / m.outs;
     l.gate_per_row = n->in[4].count != (uint64_t)m.outs;
     l.block_chunks = (l.blocks + BLOCK_CHUNK - 1) / BLOCK_CHUNK;
-    vqp_ref_for(x, (uint64_t)((l.rows + ROW_CHUNK - 1) / ROW_CHUNK) * l.block_chunks, item, &l);
+    vqp_hb_for(x, (uint64_t)((l.rows + ROW_CHUNK - 1) / ROW_CHUNK) * l.block_chunks, item, &l);
+}
+
+VQP_REF_PREPARE(linear)
+{
+    struct vqp_ref_matrix m = matrix(n);
+    return vqp_ref_prepare(c, n, &m);
 }

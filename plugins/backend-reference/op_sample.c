@@ -14,10 +14,10 @@ struct draw {
     int bad;     /* a NaN or +infinity was seen */
 };
 
-static struct draw start(const struct vqp_ref_node *n, uint32_t first, int64_t b, int64_t position, int64_t positions,
+static struct draw start(const struct vqp_hb_node *n, uint32_t first, int64_t b, int64_t position, int64_t positions,
                          int64_t classes)
 {
-    const struct vqp_ref_arg *noise = &n->in[first + 2];
+    const struct vqp_hb_arg *noise = &n->in[first + 2];
     const int32_t *seed = n->in[first].i + 2 * b;
     return (struct draw){
         .seed = (uint64_t)(uint32_t)seed[1] << 32 | (uint32_t)seed[0],
@@ -52,7 +52,7 @@ static double log_add_exp(double a, double b)
 }
 
 struct posterior {
-    const struct vqp_ref_node *n;
+    const struct vqp_hb_node *n;
     double *q; /* per slot */
 };
 
@@ -64,7 +64,7 @@ VQP_REF_SCRATCH(posterior_sample)
 static void posterior_column(void *ctx, uint64_t i, uint32_t slot)
 {
     const struct posterior *p = ctx;
-    const struct vqp_ref_node *n = p->n;
+    const struct vqp_hb_node *n = p->n;
     const float *par = n->in[2].f, *logp;
     int64_t positions = n->in[0].dim[1], classes = n->in[0].dim[2], token = n->in[1].i[i];
     int final = par[VQP_PAR_FINAL] == 1;
@@ -108,13 +108,13 @@ static void posterior_column(void *ctx, uint64_t i, uint32_t slot)
 VQP_REF_RUN(posterior_sample)
 {
     struct posterior p = {n, (double *)x->scratch};
-    vqp_ref_for(x, n->out[0].count, posterior_column, &p);
+    vqp_hb_for(x, n->out[0].count, posterior_column, &p);
 }
 
 static void categorical_column(void *ctx, uint64_t i, uint32_t slot)
 {
     (void)slot;
-    const struct vqp_ref_node *n = ctx;
+    const struct vqp_hb_node *n = ctx;
     int64_t positions = n->in[0].dim[1], classes = n->in[0].dim[2];
     const float *logp = n->in[0].f + (int64_t)i * classes;
     struct draw d = start(n, 1, (int64_t)i / positions, (int64_t)i % positions, positions, classes);
@@ -126,22 +126,5 @@ static void categorical_column(void *ctx, uint64_t i, uint32_t slot)
 
 VQP_REF_RUN(categorical_sample)
 {
-    vqp_ref_for(x, n->out[0].count, categorical_column, (void *)n);
-}
-
-VQP_REF_SCRATCH(select_top_k)
-{
-    return (uint64_t)n->in[0].dim[1] * sizeof(uint32_t);
-}
-
-VQP_REF_RUN(select_top_k)
-{
-    int64_t positions = n->in[0].dim[1], k = vqp_ref_clamp(n->in[1].i[0], positions);
-    uint32_t *order = (uint32_t *)x->scratch;
-    for (int64_t b = 0; b < n->in[0].dim[0]; b++) {
-        int32_t *out = n->out[0].i + b * positions;
-        vqp_ref_sort(n->in[0].f + b * positions, order, (uint32_t)positions);
-        for (int64_t j = 0; j < positions; j++)
-            out[order[j]] = j < k;
-    }
+    vqp_hb_for(x, n->out[0].count, categorical_column, (void *)n);
 }

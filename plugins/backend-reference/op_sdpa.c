@@ -9,7 +9,7 @@ enum {
 };
 
 struct sdpa {
-    const struct vqp_ref_node *n;
+    const struct vqp_hb_node *n;
     int64_t queries, keys, heads, d, width;
     uint64_t query_chunks, k_floats, v_floats;
     float *packed;          /* per batch row and head: keys, then values */
@@ -17,7 +17,7 @@ struct sdpa {
     uint64_t score_row;
 };
 
-static struct sdpa describe(const struct vqp_ref_node *n)
+static struct sdpa describe(const struct vqp_hb_node *n)
 {
     struct sdpa s = {.n = n, .queries = n->in[0].dim[1], .keys = n->in[1].dim[1], .heads = n->op.u.sdpa.heads};
     s.width = n->in[0].dim[2];
@@ -120,6 +120,6 @@ VQP_REF_RUN(sdpa)
     uint64_t rows = (uint64_t)(n->in[0].dim[0] * s.heads);
     s.packed = (float *)x->scratch;
     s.scratch = x->scratch + packed_bytes(&s);
-    vqp_ref_for(x, rows, pack, &s);
-    vqp_ref_for(x, rows * s.query_chunks, item, &s);
+    vqp_hb_for(x, rows, pack, &s);
+    vqp_hb_for(x, rows * s.query_chunks, item, &s);
 }

@@ -52,7 +52,7 @@ void vqp_ref_pack(float *dst, const void *src, uint32_t dtype, int64_t outs, int
         int64_t lanes = outs - o0 < LANES ? outs - o0 : LANES;
         for (int64_t i = 0; i < ins; i++, dst += LANES) {
             for (int64_t o = 0; o < lanes; o++)
-                dst[o] = vqp_ref_load(src, dtype, (uint64_t)(off + (o0 + o) * out_stride + i * in_stride));
+                dst[o] = vqp_hb_load(src, dtype, (uint64_t)(off + (o0 + o) * out_stride + i * in_stride));
             memset(dst + lanes, 0, (size_t)(LANES - lanes) * sizeof *dst);
         }
     }

@@ -1,10 +1,10 @@
-#include "reference.h"
+#include "host_backend.h"
 #include <math.h>
 
-VQP_REF_RUN(l2_norm)
+VQP_HB_RUN(l2_norm)
 {
     (void)x;
-    uint64_t width = (uint64_t)vqp_ref_last(&n->in[0]);
+    uint64_t width = (uint64_t)vqp_hb_last(&n->in[0]);
     for (uint64_t at = 0; at < n->in[0].count; at += width) {
         const float *in = n->in[0].f + at;
         double sum = 0;

@@ -1,6 +1,6 @@
-#include "reference.h"
+#include "host_backend.h"
 
-VQP_REF_RUN(pixel_shuffle)
+VQP_HB_RUN(pixel_shuffle)
 {
     (void)x;
     int64_t r = n->op.u.pixel_shuffle.factor, width = n->out[0].dim[2], channels = n->out[0].dim[3];

@@ -1,6 +1,6 @@
-#include "reference.h"
+#include "host_backend.h"
 
-VQP_REF_RUN(rope)
+VQP_HB_RUN(rope)
 {
     (void)x;
     int64_t positions = n->in[0].dim[1], width = n->in[0].dim[2], heads = n->op.u.rope.heads, half = width / heads / 2;

@@ -1,12 +1,12 @@
-#include "reference.h"
+#include "host_backend.h"
 #include <math.h>
 
 /* Ops along one axis: element j of a line is at first + j*inner. */
 
-VQP_REF_RUN(reduce)
+VQP_HB_RUN(reduce)
 {
     (void)x;
-    struct vqp_ref_axis s = vqp_ref_axis(&n->in[0], n->op.u.axis.axis);
+    struct vqp_hb_axis s = vqp_hb_axis(&n->in[0], n->op.u.axis.axis);
     for (int64_t line = 0; line < s.outer * s.inner; line++) {
         const float *v = n->in[0].f + line / s.inner * s.n * s.inner + line % s.inner;
         double sum = 0, max = -INFINITY;
@@ -30,10 +30,10 @@ VQP_REF_RUN(reduce)
     }
 }
 
-VQP_REF_RUN(softmax)
+VQP_HB_RUN(softmax)
 {
     (void)x;
-    struct vqp_ref_axis s = vqp_ref_axis(&n->in[0], n->op.u.axis.axis);
+    struct vqp_hb_axis s = vqp_hb_axis(&n->in[0], n->op.u.axis.axis);
     for (int64_t line = 0; line < s.outer * s.inner; line++) {
         int64_t first = line / s.inner * s.n * s.inner + line % s.inner;
         const float *v = n->in[0].f + first;
@@ -47,10 +47,10 @@ VQP_REF_RUN(softmax)
     }
 }
 
-VQP_REF_RUN(cumsum)
+VQP_HB_RUN(cumsum)
 {
     (void)x;
-    struct vqp_ref_axis s = vqp_ref_axis(&n->in[0], n->op.u.axis.axis);
+    struct vqp_hb_axis s = vqp_hb_axis(&n->in[0], n->op.u.axis.axis);
     for (int64_t line = 0; line < s.outer * s.inner; line++) {
         int64_t at = line / s.inner * s.n * s.inner + line % s.inner;
         double sum = 0;
@@ -61,17 +61,17 @@ VQP_REF_RUN(cumsum)
     }
 }
 
-VQP_REF_SCRATCH(sort_k)
+VQP_HB_SCRATCH(sort_k)
 {
-    return (uint64_t)vqp_ref_last(&n->in[0]) * sizeof(uint32_t);
+    return (uint64_t)vqp_hb_last(&n->in[0]) * sizeof(uint32_t);
 }
 
-VQP_REF_RUN(sort_k)
+VQP_HB_RUN(sort_k)
 {
-    uint32_t width = (uint32_t)vqp_ref_last(&n->in[0]), k = n->op.u.axis.count, *order = (uint32_t *)x->scratch;
+    uint32_t width = (uint32_t)vqp_hb_last(&n->in[0]), k = n->op.u.axis.count, *order = (uint32_t *)x->scratch;
     for (uint64_t row = 0; row < n->in[0].count / width; row++) {
         const float *v = n->in[0].f + row * width;
-        vqp_ref_sort(v, order, width);
+        vqp_hb_sort(v, order, width);
         for (uint32_t j = 0; j < k; j++) {
             n->out[0].f[row * k + j] = v[order[j]];
             n->out[1].i[row * k + j] = (int32_t)order[j];

@@ -1,10 +1,10 @@
-#include "reference.h"
+#include "host_backend.h"
 #include <string.h>
 
-VQP_REF_RUN(codebook)
+VQP_HB_RUN(codebook)
 {
     (void)x;
-    const struct vqp_ref_arg *ids = &n->in[0], *table = &n->in[1];
+    const struct vqp_hb_arg *ids = &n->in[0], *table = &n->in[1];
     size_t row = (size_t)table->dim[1];
     for (uint64_t k = 0; k < ids->count; k++) {
         int32_t id = ids->i[k];
@@ -18,7 +18,7 @@ VQP_REF_RUN(codebook)
 static void nearest(void *ctx, uint64_t k, uint32_t slot)
 {
     (void)slot;
-    const struct vqp_ref_node *n = ctx;
+    const struct vqp_hb_node *n = ctx;
     int64_t codes = n->in[1].dim[0], width = n->in[1].dim[1], best = 0;
     const float *v = n->in[0].f + (int64_t)k * width;
     double least = 0;
@@ -37,7 +37,7 @@ static void nearest(void *ctx, uint64_t k, uint32_t slot)
     n->out[0].i[k] = (int32_t)best;
 }
 
-VQP_REF_RUN(nearest_code)
+VQP_HB_RUN(nearest_code)
 {
-    vqp_ref_for(x, n->out[0].count, nearest, (void *)n);
+    vqp_hb_for(x, n->out[0].count, nearest, (void *)n);
 }

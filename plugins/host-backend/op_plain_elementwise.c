@@ -1,4 +1,4 @@
-#include "reference.h"
+#include "host_backend.h"
 #include <math.h>
 
 /* Operands that broadcast: at every output element, where each operand's element is. */
@@ -6,7 +6,7 @@ struct cursor {
     int64_t at[3], step[3][VQP_MAX_RANK], index[VQP_MAX_RANK];
 };
 
-static struct cursor begin(const struct vqp_ref_node *n, uint32_t operands)
+static struct cursor begin(const struct vqp_hb_node *n, uint32_t operands)
 {
     struct cursor c = {0};
     for (uint32_t a = 0; a < operands; a++) {
@@ -20,7 +20,7 @@ static struct cursor begin(const struct vqp_ref_node *n, uint32_t operands)
     return c;
 }
 
-static void next(struct cursor *c, const struct vqp_ref_arg *out)
+static void next(struct cursor *c, const struct vqp_hb_arg *out)
 {
     for (uint32_t axis = out->rank; axis-- > 0;) {
         int wraps = ++c->index[axis] == out->dim[axis];
@@ -55,7 +55,7 @@ static int32_t binary_i32(uint32_t kind, int32_t a, int32_t b) /* wraps around *
     }
 }
 
-VQP_REF_RUN(binary)
+VQP_HB_RUN(binary)
 {
     (void)x;
     struct cursor c = begin(n, 2);
@@ -78,7 +78,7 @@ static double unary(uint32_t kind, double v)
     }
 }
 
-VQP_REF_RUN(unary)
+VQP_HB_RUN(unary)
 {
     (void)x;
     for (uint64_t k = 0; k < n->out[0].count; k++)
@@ -97,10 +97,10 @@ static int compare(uint32_t cmp, double a, double b) /* a double holds every f32
     }
 }
 
-VQP_REF_RUN(compare)
+VQP_HB_RUN(compare)
 {
     (void)x;
-    const struct vqp_ref_arg *a = &n->in[0], *b = &n->in[1];
+    const struct vqp_hb_arg *a = &n->in[0], *b = &n->in[1];
     struct cursor c = begin(n, 2);
     for (uint64_t k = 0; k < n->out[0].count; k++, next(&c, &n->out[0]))
         n->out[0].i[k] = a->dtype == VQP_F32
@@ -108,7 +108,7 @@ VQP_REF_RUN(compare)
                              : compare(n->op.u.compare.cmp, (double)a->i[c.at[0]], (double)b->i[c.at[1]]);
 }
 
-VQP_REF_RUN(where)
+VQP_HB_RUN(where)
 {
     (void)x;
     struct cursor c = begin(n, 3);
@@ -116,7 +116,7 @@ VQP_REF_RUN(where)
         n->out[0].i[k] = n->in[0].i[c.at[0]] ? n->in[1].i[c.at[1]] : n->in[2].i[c.at[2]];
 }
 
-static double load(const struct vqp_ref_arg *a, uint64_t k)
+static double load(const struct vqp_hb_arg *a, uint64_t k)
 {
     return a->dtype == VQP_F32 ? (double)a->f[k] : a->dtype == VQP_I32 ? (double)a->i[k] : (double)a->u[k];
 }
@@ -126,7 +126,7 @@ static double saturate(double v, double low, double high)
     return isnan(v) ? 0 : v < low ? low : v > high ? high : v;
 }
 
-VQP_REF_RUN(cast)
+VQP_HB_RUN(cast)
 {
     (void)x;
     for (uint64_t k = 0; k < n->out[0].count; k++) {

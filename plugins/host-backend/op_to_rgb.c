@@ -1,7 +1,7 @@
-#include "reference.h"
+#include "host_backend.h"
 #include <math.h>
 
-VQP_REF_RUN(to_rgb)
+VQP_HB_RUN(to_rgb)
 {
     (void)x;
     for (uint64_t i = 0; i < n->in[0].count; i++) {

@@ -1,5 +1,5 @@
 /* Elements of weights as float32, whatever their storage type and alignment. */
-#include "reference.h"
+#include "host_backend.h"
 #include <string.h>
 
 static float from_f16(uint16_t h)
@@ -13,7 +13,7 @@ static float from_f16(uint16_t h)
     return f;
 }
 
-float vqp_ref_load(const void *data, uint32_t dtype, uint64_t i)
+float vqp_hb_load(const void *data, uint32_t dtype, uint64_t i)
 {
     float f;
     uint16_t h;
