@@ -514,6 +514,7 @@ static void print_backend(void)
     FIELD(vqp_backend_vtbl, profile);
     FIELD(vqp_backend_vtbl, devices);
     FIELD(vqp_backend_vtbl, forget);
+    FIELD(vqp_backend_vtbl, ceiling);
     END();
 }
 

@@ -48,6 +48,12 @@ struct vqp_backend_vtbl { /* [pipeline-thread] all of it, but for devices and fo
     /* optional, [any-thread]: a WEIGHT's data pointer is its identity: a packed copy may serve later compiles until this
      * call, after which the address may mean something else. */
     void (*forget)(void *self, const void *data);
+    /* optional: nanoseconds that op i's matrix products (LINEAR, CONV2D, the two products of SDPA) take alone, at the same
+     * shapes and precision, at the best rate that this device's matrix library reaches when measured now (a CPU: the library
+     * with packed weights, all threads of this instance, warm); 0 for an op without such products. What `vqpipe bench`
+     * divides by a step's time. May take some 10 ms; core asks once for each different shape. */
+    vqp_status (*ceiling)(void *self, const struct vqp_program_view *p, uint32_t i, uint64_t *ns,
+                          struct vqp_error *err);
 };
 
 #ifdef __cplusplus
