@@ -1,0 +1,281 @@
+/* SDPA in one precision; included by op_sdpa.c with TILE_BF16 0 and 1.
+ *
+ * The tile product: out[r][j] = sum over i of a[r][i] * b[i][j] for ROWS rows and up to WIDE*LANES columns, all sums in registers. An
+ * element of a and b is a float; or, with TILE_BF16, two neighbouring terms i as a pair of bfloat16 in 32 bits. b is packed:
+ * [column block][i][lanes of the block], blocks of WIDE vectors, the last one narrower. */
+
+#if TILE_BF16
+#include <immintrin.h>
+#define NAME(x) x##_bf16
+typedef uint32_t NAME(element);
+#define PAIR 2
+#define MULTIPLY_ADD(acc, a, b)                                                                                        \
+    (vf) _mm512_dpbf16_ps((__m512)(acc), (__m512bh)_mm512_set1_epi32((int32_t)(a)), (__m512bh)(b))
+typedef vi NAME(vector);
+#else
+#define NAME(x)                 x##_f32
+typedef float NAME(element);
+#define PAIR                    1
+#define MULTIPLY_ADD(acc, a, b) ((acc) + (a) * (b))
+typedef vf NAME(vector);
+#ifndef VQP_TILE_SHAPE
+#define VQP_TILE_SHAPE
+enum {
+#if defined(__AVX512F__)
+    ROWS = 8, /* ROWS*WIDE sums, WIDE vectors of b and one of a fit the 32 registers; 16 with AVX2 and SSE */
+#else
+    ROWS = 4,
+#endif
+    WIDE = 3,
+    BLOCK = WIDE * LANES,
+    KEY_BLOCK = 10 * BLOCK,
+    QUERY_CHUNK = 64
+};
+#endif
+#endif
+
+typedef NAME(vector) NAME(vector_loose) __attribute__((aligned(4), may_alias));
+
+#define TILE_PRODUCT(wide)                                                                                             \
+    static void NAME(product##wide)(const NAME(element) *const *a, const NAME(element) * b, int64_t terms, float *out, \
+                                    int64_t stride, int add)                                                           \
+    {                                                                                                                  \
+        vf acc[ROWS][wide];                                                                                            \
+        const NAME(element) * row[ROWS];                                                                               \
+        for (int r = 0; r < ROWS; r++) {                                                                               \
+            row[r] = a[r];                                                                                             \
+            for (int v = 0; v < wide; v++)                                                                             \
+                acc[r][v] = add ? load(out + r * stride + v * LANES) : splat(0);                                       \
+        }                                                                                                              \
+        for (int64_t i = 0; i < terms; i++, b += wide * LANES)                                                         \
+            for (int r = 0; r < ROWS; r++)                                                                             \
+                for (int v = 0; v < wide; v++)                                                                         \
+                    acc[r][v] = MULTIPLY_ADD(acc[r][v], row[r][i], *(const NAME(vector_loose) *)(b + v * LANES));      \
+        for (int r = 0; r < ROWS; r++)                                                                                 \
+            for (int v = 0; v < wide; v++)                                                                             \
+                store(out + r * stride + v * LANES, acc[r][v]);                                                        \
+    }
+TILE_PRODUCT(1)
+TILE_PRODUCT(2)
+TILE_PRODUCT(3)
+#undef TILE_PRODUCT
+
+static void NAME(product)(const NAME(element) *const *a, const NAME(element) * b, int64_t terms, int64_t columns,
+                          float *out, int64_t stride, int add)
+{
+    for (int64_t j = 0; j < columns; j += BLOCK, b += BLOCK * terms) {
+        int64_t left = columns - j;
+        if (left > 2 * LANES)
+            NAME(product3)(a, b, terms, out + j, stride, add);
+        else if (left > LANES)
+            NAME(product2)(a, b, terms, out + j, stride, add);
+        else
+            NAME(product1)(a, b, terms, out + j, stride, add);
+    }
+}
+
+struct NAME(sdpa) {
+    const struct vqp_hb_node *n;
+    int64_t queries, keys, heads, d, width, chunks, chunk;
+    int64_t d_terms, key_terms, d_padded, keys_padded; /* terms of both products; columns rounded up to LANES */
+    unsigned char *scratch;
+    uint64_t slot_bytes, k_bytes, v_bytes;
+};
+
+static struct NAME(sdpa) NAME(describe)(const struct vqp_hb_node *n)
+{
+    struct NAME(sdpa) s = {.n = n,
+                           .queries = n->in[0].dim[1],
+                           .keys = n->in[1].dim[1],
+                           .width = n->in[0].dim[2],
+                           .heads = n->op.u.sdpa.heads};
+    int64_t blocks = (s.keys + KEY_BLOCK - 1) / KEY_BLOCK;
+    s.d = s.width / s.heads;
+    s.d_terms = (s.d + PAIR - 1) / PAIR;
+    s.d_padded = (s.d + LANES - 1) / LANES * LANES;
+    s.key_terms = KEY_BLOCK / PAIR;
+    s.keys_padded = blocks * KEY_BLOCK;
+    s.k_bytes = (uint64_t)(s.keys_padded * s.d_terms) * 4;
+    s.v_bytes = (uint64_t)(blocks * s.key_terms * s.d_padded) * 4;
+    /* keys, values, queries, scores, weights, results */
+    s.slot_bytes = s.k_bytes + s.v_bytes + (uint64_t)(ROWS * (s.d_terms + 2 * KEY_BLOCK + s.d_padded)) * 4 + 64;
+    s.slot_bytes = (s.slot_bytes + 63) / 64 * 64;
+    return s;
+}
+
+static uint64_t NAME(slot_bytes)(const struct vqp_hb_node *n)
+{
+    return NAME(describe)(n).slot_bytes;
+}
+
+INLINE float NAME(value)(const struct vqp_hb_arg *a, int64_t at)
+{
+    return a->dtype == VQP_BF16 ? vqp_cpu_from_bf16(a->h[at]) : a->f[at];
+}
+
+/* Terms 2i and 2i+1, the second absent at the end; or term i. */
+INLINE NAME(element) NAME(pack_terms)(const struct vqp_hb_arg *a, int64_t at, int64_t step, int64_t i, int64_t n)
+{
+#if TILE_BF16
+    int64_t first = at + 2 * i * step;
+    uint32_t low, high = 0;
+    if (a->dtype == VQP_BF16) {
+        low = a->h[first];
+        if (2 * i + 1 < n)
+            high = a->h[first + step];
+    } else {
+        low = vqp_cpu_bf16(a->f[first]);
+        if (2 * i + 1 < n)
+            high = vqp_cpu_bf16(a->f[first + step]);
+    }
+    return low | high << 16;
+#else
+    (void)n;
+    return NAME(value)(a, at + i * step);
+#endif
+}
+
+/* b of the scores' product for one block of keys: columns are keys, terms the head's d. */
+static void NAME(pack_keys)(const struct NAME(sdpa) * s, int64_t at, int64_t keys, NAME(element) * to)
+{
+    for (int64_t j = 0; j < keys; j += BLOCK) {
+        int64_t left = keys - j < BLOCK ? keys - j : BLOCK, lanes = (left + LANES - 1) / LANES * LANES;
+        for (int64_t i = 0; i < s->d_terms; i++, to += lanes)
+            for (int64_t c = 0; c < lanes; c++)
+                to[c] = c < left ? NAME(pack_terms)(&s->n->in[1], at + (j + c) * s->width, 1, i, s->d) : 0;
+    }
+}
+
+/* b of the results' product: columns are the head's d, terms the keys of the block. */
+static void NAME(pack_values)(const struct NAME(sdpa) * s, int64_t at, int64_t keys, NAME(element) * to)
+{
+    int64_t terms = (keys + PAIR - 1) / PAIR;
+    for (int64_t j = 0; j < s->d; j += BLOCK) {
+        int64_t left = s->d - j < BLOCK ? s->d - j : BLOCK, lanes = (left + LANES - 1) / LANES * LANES;
+        for (int64_t i = 0; i < terms; i++, to += lanes)
+            for (int64_t c = 0; c < lanes; c++)
+                to[c] = c < left ? NAME(pack_terms)(&s->n->in[2], at + j + c, s->width, i, keys) : 0;
+    }
+}
+
+/* One tile's state over the blocks of keys. */
+struct NAME(tile) {
+    const NAME(element) * query[ROWS], *weights[ROWS];
+    NAME(element) * weight; /* [ROWS][KEY_BLOCK / PAIR] */
+    float *score, *out;     /* [ROWS][KEY_BLOCK], [ROWS][d_padded] */
+    float max[ROWS], sum[ROWS];
+};
+
+/* Scores of one row into weights, which for bf16 are pairs; the row's earlier sums are scaled to the new maximum. */
+INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int r, int64_t keys, int64_t seen,
+                        int first)
+{
+    float scale = s->n->op.u.sdpa.scale, *score = t->score + r * KEY_BLOCK;
+    vf most = splat(-INFINITY), sum = splat(0);
+    for (int64_t j = seen < 0 ? 0 : seen; j < (keys + LANES - 1) / LANES * LANES; j++)
+        score[j] = -INFINITY;
+    for (int64_t j = 0; j < keys; j += LANES) {
+        vf v = load(score + j);
+        v = choose(v > -INFINITY, v * scale, v);
+        store(score + j, v);
+        most = larger(v, most);
+    }
+    float max = largest_of(most);
+    if (!first && t->max[r] > max)
+        max = t->max[r];
+    if (!(max > -INFINITY))
+        max = 0; /* nothing seen so far */
+    for (int64_t j = 0; j < keys; j += LANES) {
+        vf p = vexp(load(score + j) - max);
+        sum += p;
+#if TILE_BF16
+        __m256bh h = _mm512_cvtneps_pbh((__m512)p);
+        memcpy(t->weight + (r * KEY_BLOCK + j) / 2, &h, sizeof h);
+#else
+        store(t->weight + r * KEY_BLOCK + j, p);
+#endif
+    }
+    if (first) {
+        t->sum[r] = sum_of(sum);
+    } else {
+        float shrink = expf(t->max[r] - max);
+        t->sum[r] = t->sum[r] * shrink + sum_of(sum);
+        for (int64_t j = 0; shrink != 1 && j < s->d_padded; j += LANES)
+            store(t->out + r * s->d_padded + j, load(t->out + r * s->d_padded + j) * shrink);
+    }
+    t->max[r] = max;
+}
+
+static void NAME(tile)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int64_t query, int64_t rows,
+                       const NAME(element) * k, const NAME(element) * v)
+{
+    int64_t causal = s->n->op.u.sdpa.causal;
+    int64_t end = causal ? query + rows : s->keys; /* the tile's last query sees the most */
+    for (int64_t k0 = 0; k0 < end; k0 += KEY_BLOCK) {
+        int64_t packed = s->keys - k0 < KEY_BLOCK ? s->keys - k0 : KEY_BLOCK; /* the block as it was packed */
+        NAME(product)(t->query, k, s->d_terms, packed, t->score, KEY_BLOCK, 0);
+        for (int r = 0; r < ROWS; r++)
+            NAME(weigh)(s, t, r, packed, causal ? (query + r < end ? query + r + 1 : end) - k0 : packed, k0 == 0);
+        NAME(product)(t->weights, v, (packed + PAIR - 1) / PAIR, s->d, t->out, s->d_padded, k0 > 0);
+        k += (packed + LANES - 1) / LANES * LANES * s->d_terms;
+        v += (packed + PAIR - 1) / PAIR * s->d_padded;
+    }
+}
+
+static void NAME(item)(void *ctx, uint64_t item, uint32_t slot)
+{
+    const struct NAME(sdpa) *s = ctx;
+    const struct vqp_hb_arg *q = &s->n->in[0], *out = &s->n->out[0];
+    int64_t head = (int64_t)item / s->chunks % s->heads, b = (int64_t)item / s->chunks / s->heads;
+    int64_t query = (int64_t)item % s->chunks * s->chunk;
+    int64_t query_end = s->queries - query < s->chunk ? s->queries : query + s->chunk;
+    unsigned char *at = s->scratch + slot * s->slot_bytes;
+    NAME(element) *k = (NAME(element) *)at, *v = (NAME(element) *)(at + s->k_bytes);
+    NAME(element) *queries = (NAME(element) *)(at + s->k_bytes + s->v_bytes);
+    struct NAME(tile) t;
+    t.score = (float *)(queries + ROWS * s->d_terms);
+    t.weight = (NAME(element) *)(t.score + ROWS * KEY_BLOCK);
+    t.out = (float *)(t.weight + ROWS * KEY_BLOCK);
+    for (int r = 0; r < ROWS; r++) {
+        t.query[r] = queries + r * s->d_terms;
+        t.weights[r] = t.weight + r * (KEY_BLOCK / PAIR);
+    }
+    int64_t seen = s->n->op.u.sdpa.causal ? query_end : s->keys, k_at = 0, v_at = 0;
+    for (int64_t k0 = 0; k0 < seen; k0 += KEY_BLOCK) {
+        int64_t keys = s->keys - k0 < KEY_BLOCK ? s->keys - k0 : KEY_BLOCK;
+        int64_t from = (b * s->keys + k0) * s->width + head * s->d;
+        NAME(pack_keys)(s, from, keys, k + k_at);
+        NAME(pack_values)(s, from, keys, v + v_at);
+        k_at += (keys + LANES - 1) / LANES * LANES * s->d_terms;
+        v_at += (keys + PAIR - 1) / PAIR * s->d_padded;
+    }
+    for (; query < query_end; query += ROWS) {
+        int64_t rows = query_end - query < ROWS ? query_end - query : ROWS;
+        for (int64_t r = 0; r < ROWS; r++) {
+            int64_t from = (b * s->queries + query + (r < rows ? r : 0)) * s->width + head * s->d;
+            for (int64_t i = 0; i < s->d_terms; i++)
+                queries[r * s->d_terms + i] = NAME(pack_terms)(q, from, 1, i, s->d);
+        }
+        NAME(tile)(s, &t, query, rows, k, v);
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t j = 0; j < s->d; j += LANES)
+                store_as(out->data, out->dtype, (b * s->queries + query + r) * s->width + head * s->d + j, s->d - j,
+                         load(t.out + r * s->d_padded + j) * (1 / t.sum[r]));
+    }
+}
+
+static void NAME(run)(struct vqp_hb_exec *x, const struct vqp_hb_node *n, uint32_t slots)
+{
+    struct NAME(sdpa) s = NAME(describe)(n);
+    int64_t rows = n->in[0].dim[0] * s.heads, most = (s.queries + QUERY_CHUNK - 1) / QUERY_CHUNK;
+    s.chunks = (2 * (int64_t)slots + rows - 1) / rows; /* items enough for all threads; each packs its head anew */
+    s.chunks = s.chunks > most ? most : s.chunks;
+    s.chunk = ((s.queries + s.chunks - 1) / s.chunks + ROWS - 1) / ROWS * ROWS;
+    s.chunks = (s.queries + s.chunk - 1) / s.chunk;
+    s.scratch = x->scratch;
+    vqp_hb_for(x, (uint64_t)(rows * s.chunks), NAME(item), &s);
+}
+
+#undef NAME
+#undef PAIR
+#undef MULTIPLY_ADD
