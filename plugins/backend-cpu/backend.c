@@ -19,6 +19,17 @@ static int multiplies_bf16(void)
 #endif
 }
 
+/* Intel's AVX512_BF16 multiplies at half the rate of float32; there AMX is the fast way (measured: docs/benchmarks.md). */
+static int bf16_is_slow(void)
+{
+#if defined(VQP_CPU_X86)
+    unsigned a, b, c, d;
+    return __builtin_cpu_is("intel") && !(__get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1));
+#else
+    return 0;
+#endif
+}
+
 static const struct vqp_hb_class *best_class(void)
 {
 #if defined(VQP_CPU_X86)
@@ -167,12 +178,21 @@ void vqp_cpu_storage(struct vqp_hb *self, const struct vqp_program_view *p, uint
 
 /* ---- the component ---- */
 
+enum {
+    PRODUCTS_AUTO = 0,
+    PRODUCTS_NATIVE,
+    PRODUCTS_F32
+};
 struct options {
     int64_t threads;
+    int32_t bf16_products;
 };
 static const struct vqp_option option_table[] = {
     VQP_OPT(struct options, threads, .type = VQP_OPT_INT, .min = 0, .max = 1024, .def = "0",
             .help = "threads; 0: as many as processors"),
+    VQP_OPT(struct options, bf16_products, .type = VQP_OPT_CHOICE, .def = "auto", .choices = "auto|native|f32",
+            .help =
+                "how precision bf16 multiplies: by the processor's bf16 instructions, or in f32; auto: the faster one"),
     {0},
 };
 
@@ -199,7 +219,12 @@ static vqp_status create(const struct vqp_create_args *args, void **self, struct
     struct vqp_cpu *cpu = (struct vqp_cpu *)vqp_hb_create(best_class(), sizeof *cpu, args, err);
     if (!cpu)
         return err->code;
-    cpu->bf16 = bf16;
+    int32_t products = opts ? opts->bf16_products : PRODUCTS_AUTO;
+    cpu->bf16 = bf16 && products != PRODUCTS_F32 && !(products == PRODUCTS_AUTO && bf16_is_slow());
+    if (bf16 && !cpu->bf16 && products == PRODUCTS_AUTO)
+        args->host->log(args->host, VQP_LOG_INFO,
+                        "cpu: precision bf16: this processor multiplies bf16 at half the rate of f32, so products are "
+                        "computed in f32; bf16_products: native forces the other");
     cpu->threads = opts && opts->threads ? (uint32_t)opts->threads : (uint32_t)omp_get_num_procs();
     if (!(cpu->engine = vqp_cpu_engine_create()) ||
         dnnl_stream_create(&cpu->stream, cpu->engine, dnnl_stream_default_flags) != dnnl_success) {

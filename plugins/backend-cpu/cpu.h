@@ -10,7 +10,7 @@ struct vqp_cpu {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     uint32_t threads;
-    int bf16; /* precision bf16: operands of matrix products, sums in float32 */
+    int bf16; /* operands of matrix products are bfloat16, their sums float32 */
 };
 static inline struct vqp_cpu *vqp_cpu_of(struct vqp_hb *hb)
 {
@@ -25,12 +25,13 @@ void vqp_cpu_storage(struct vqp_hb *self, const struct vqp_program_view *p, uint
 /* ---- product.c: what LINEAR and CONV2D share ---- */
 
 struct vqp_cpu_own {
-    struct vqp_cpu_product product;
-    const void *weight; /* packed: in the cache of weights, or */
-    void *mine;         /* of a CONSTANT, which has no place there */
-    uint64_t x_bytes;   /* of a copy of x made before the product (other dtype, upsampled); 0: none */
+    struct vqp_cpu_product product, last; /* `last`: of the rows that are left over, where there are such */
+    int64_t rows, piece; /* of a matmul: all, and of one run of `product`, between which cancelling is noticed */
+    const void *weight;  /* packed: in the cache of weights, or */
+    void *mine;          /* of a CONSTANT, which has no place there */
+    uint64_t x_bytes;    /* of a copy of x made before the product (other dtype, upsampled); 0: none */
 };
-/* Packs operand 1 in the form wanted (which it frees) and binds the product; `x` NULL: bound at run. */
+/* Packs operand 1 in the form wanted (which it frees) and binds the products. */
 vqp_status vqp_cpu_own_finish(struct vqp_hb_prepare *c, struct vqp_hb_node *n, struct vqp_cpu_form *form);
 vqp_status vqp_cpu_refused(struct vqp_hb_prepare *c, const char *what);
 uint64_t vqp_cpu_own_scratch(const struct vqp_hb_node *n);

@@ -164,6 +164,7 @@ static int add_memory(struct vqp_cpu_product *p, dnnl_engine_t engine, int arg, 
     if (!d || dnnl_memory_create(&p->memory[i], d, engine, data ? (void *)data : DNNL_MEMORY_NONE) != dnnl_success)
         return 0;
     p->args[i] = (dnnl_exec_arg_t){arg, p->memory[i]};
+    p->base[i] = (void *)data;
     p->n_args++;
     return 1;
 }
@@ -191,38 +192,39 @@ static void parts_free(struct parts *s)
 }
 
 /* The product of the primitive that `s` describes: arguments 0, 1, 2 are x, weight, out. */
-static int finish(struct parts *s, const float *bias, const struct vqp_cpu_post *posts, int n_posts,
+static int finish(struct parts *s, int64_t columns, const float *bias, const struct vqp_cpu_post *posts, int n_posts,
                   struct vqp_cpu_product *p, struct vqp_cpu_form **form)
 {
-    struct vqp_cpu_form *f = calloc(1, sizeof *f);
     const_desc weight = query(s->pd, dnnl_query_weights_md), pad = query(s->pd, dnnl_query_scratchpad_md);
-    int ok = f && weight && pad && (f->packed = desc_of(weight)) &&
-             add_memory(p, s->engine, DNNL_ARG_SRC, s->x, NULL) &&
-             add_memory(p, s->engine, DNNL_ARG_WEIGHTS, f->packed, NULL) &&
+    int ok = weight && pad && add_memory(p, s->engine, DNNL_ARG_SRC, s->x, NULL) &&
+             add_memory(p, s->engine, DNNL_ARG_WEIGHTS, weight, NULL) &&
              add_memory(p, s->engine, DNNL_ARG_DST, s->out, NULL);
     if (ok && bias)
         ok = add_memory(p, s->engine, DNNL_ARG_BIAS, s->bias, bias);
     for (int i = 0; ok && i < n_posts; i++)
-        if (posts[i].kind == VQP_CPU_POST_MUL || posts[i].kind == VQP_CPU_POST_ADD)
+        if (posts[i].kind == VQP_CPU_POST_MUL || posts[i].kind == VQP_CPU_POST_ADD) {
+            if (posts[i].kind == VQP_CPU_POST_ADD || posts[i].per_row)
+                p->per_row[p->n_args] = (uint64_t)columns * sizeof(float);
             ok = add_memory(p, s->engine, DNNL_ARG_ATTR_MULTIPLE_POST_OP(i) | DNNL_ARG_SRC_1, s->posts[i],
                             posts[i].values);
+        }
     p->scratchpad = -1;
     if (ok && (p->scratch = dnnl_memory_desc_get_size(pad)) > 0) {
         p->scratchpad = p->n_args;
         ok = add_memory(p, s->engine, DNNL_ARG_SCRATCHPAD, pad, NULL);
     }
     ok = ok && dnnl_primitive_create(&p->primitive, s->pd) == dnnl_success;
-    if (f) {
-        f->plain = s->plain;
-        s->plain = NULL;
+    if (ok && !*form) {
+        struct vqp_cpu_form *f = *form = calloc(1, sizeof *f);
+        if (f) {
+            f->packed = desc_of(weight);
+            f->plain = desc_of(s->plain);
+        }
+        ok = f && f->packed && f->plain;
     }
-    if (ok) {
-        *form = f;
-        return 1;
-    }
-    vqp_cpu_form_destroy(f);
-    vqp_cpu_product_destroy(p);
-    return 0;
+    if (!ok)
+        vqp_cpu_product_destroy(p);
+    return ok;
 }
 
 int vqp_cpu_matmul_create(dnnl_engine_t engine, const struct vqp_cpu_matmul *m, struct vqp_cpu_product *p,
@@ -234,7 +236,8 @@ int vqp_cpu_matmul_create(dnnl_engine_t engine, const struct vqp_cpu_matmul *m, 
     struct parts s = {.engine = engine};
     *p = (struct vqp_cpu_product){0};
     s.x = desc_dense(rank, x + skip, type_of(m->x_dtype));
-    s.weight = !many             ? desc_any(2, w + 1, type_of(m->weight_dtype))
+    s.weight = *form             ? desc_of((*form)->packed)
+               : !many           ? desc_any(2, w + 1, type_of(m->weight_dtype))
                : m->weight_plain ? desc_dense(3, w, type_of(m->weight_dtype))
                                  : desc_strided(3, w, type_of(m->weight_dtype), file);
     s.out = desc_dense(rank, out + skip, type_of(m->out_dtype));
@@ -249,7 +252,9 @@ int vqp_cpu_matmul_create(dnnl_engine_t engine, const struct vqp_cpu_matmul *m, 
     ok = ok && dnnl_matmul_desc_init(&d, s.x, s.weight, s.bias, s.out) == dnnl_success &&
          dnnl_primitive_desc_create(&s.pd, &d, s.attr, engine, NULL) == dnnl_success;
 #endif
-    ok = ok && finish(&s, m->bias, m->posts, m->n_posts, p, form);
+    p->per_row[0] = (uint64_t)m->k * (m->x_dtype == VQP_BF16 ? 2 : 4);
+    p->per_row[2] = (uint64_t)m->n * (m->out_dtype == VQP_BF16 ? 2 : 4);
+    ok = ok && finish(&s, m->n, m->bias, m->posts, m->n_posts, p, form);
     parts_free(&s);
     return ok;
 }
@@ -284,27 +289,28 @@ int vqp_cpu_conv_create(dnnl_engine_t engine, const struct vqp_cpu_conv *c, stru
                                                     s.bias, s.out, strides, dilates, before, after) == dnnl_success &&
          dnnl_primitive_desc_create(&s.pd, &d, s.attr, engine, NULL) == dnnl_success;
 #endif
-    ok = ok && finish(&s, c->bias, c->posts, c->n_posts, p, form);
+    ok = ok && finish(&s, outs, c->bias, c->posts, c->n_posts, p, form);
     parts_free(&s);
     return ok;
 }
 
 void vqp_cpu_product_bind(struct vqp_cpu_product *p, const void *x, const void *weight, void *out)
 {
-    dnnl_memory_set_data_handle(p->memory[0], (void *)x);
-    dnnl_memory_set_data_handle(p->memory[1], (void *)weight);
-    dnnl_memory_set_data_handle(p->memory[2], out);
+    p->base[0] = (void *)x;
+    p->base[1] = (void *)weight;
+    p->base[2] = out;
 }
 
 void vqp_cpu_product_bind_x(struct vqp_cpu_product *p, const void *x)
 {
-    dnnl_memory_set_data_handle(p->memory[0], (void *)x);
+    p->base[0] = (void *)x;
 }
 
-void vqp_cpu_product_run(struct vqp_cpu_product *p, dnnl_stream_t stream, void *scratch)
+void vqp_cpu_product_run(struct vqp_cpu_product *p, dnnl_stream_t stream, void *scratch, int64_t row)
 {
-    if (p->scratchpad >= 0)
-        dnnl_memory_set_data_handle(p->memory[p->scratchpad], scratch);
+    for (int i = 0; i < p->n_args; i++)
+        dnnl_memory_set_data_handle(
+            p->memory[i], i == p->scratchpad ? scratch : (unsigned char *)p->base[i] + (uint64_t)row * p->per_row[i]);
     dnnl_primitive_execute(p->primitive, stream, p->n_args, p->args);
 }
 

@@ -12,8 +12,10 @@ struct vqp_cpu_product {
     dnnl_primitive_t primitive;
     dnnl_memory_t memory[VQP_CPU_ARGS];
     dnnl_exec_arg_t args[VQP_CPU_ARGS];
-    int n_args, scratchpad; /* the argument that is the scratchpad; -1: none */
-    uint64_t scratch;       /* bytes */
+    void *base[VQP_CPU_ARGS];       /* the arguments' data, */
+    uint64_t per_row[VQP_CPU_ARGS]; /* and how many bytes one row of it has; 0: the same for all rows */
+    int n_args, scratchpad;         /* the argument that is the scratchpad; -1: none */
+    uint64_t scratch;               /* bytes */
 };
 
 /* One step after the product: out = act(out), out * values, out + values, or out + what the destination held. */
@@ -53,14 +55,16 @@ struct vqp_cpu_form; /* how a product wants its weight to be laid out */
 
 dnnl_engine_t vqp_cpu_engine_create(void); /* NULL: failed */
 void vqp_cpu_engine_destroy(dnnl_engine_t engine);
-/* The product, its weight's form in *form (to be freed by vqp_cpu_form_destroy); x, weight and out are set by vqp_cpu_product_bind. 0: failed. */
+/* The product, and its weight's form in *form, to be freed by vqp_cpu_form_destroy; where *form is not NULL before, it is the form to take. x,
+ * weight and out are set by vqp_cpu_product_bind. 0: failed. */
 int vqp_cpu_matmul_create(dnnl_engine_t engine, const struct vqp_cpu_matmul *m, struct vqp_cpu_product *p,
                           struct vqp_cpu_form **form);
 int vqp_cpu_conv_create(dnnl_engine_t engine, const struct vqp_cpu_conv *c, struct vqp_cpu_product *p,
                         struct vqp_cpu_form **form);
 void vqp_cpu_product_bind(struct vqp_cpu_product *p, const void *x, const void *weight, void *out);
 void vqp_cpu_product_bind_x(struct vqp_cpu_product *p, const void *x);
-void vqp_cpu_product_run(struct vqp_cpu_product *p, dnnl_stream_t stream, void *scratch);
+/* On the rows from `row` on (of a matmul; 0 for a convolution). */
+void vqp_cpu_product_run(struct vqp_cpu_product *p, dnnl_stream_t stream, void *scratch, int64_t row);
 void vqp_cpu_product_destroy(struct vqp_cpu_product *p);
 
 uint64_t vqp_cpu_form_bytes(const struct vqp_cpu_form *f);

@@ -34,6 +34,7 @@ vqp_status vqp_cpu_conv2d_prepare(struct vqp_hb_prepare *c, struct vqp_hb_node *
     if (!own)
         return vqp_hb_no_memory(c);
     v.o = w[0] / v.groups;
+    own->rows = own->piece = 1;
     if (n->op.u.conv.act)
         posts[v.n_posts++] = (struct vqp_cpu_post){VQP_CPU_POST_ACT, .act = n->op.u.conv.act};
     if (n->in[3].data)

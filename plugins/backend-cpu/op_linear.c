@@ -1,6 +1,17 @@
 #include "cpu.h"
 #include <stdlib.h>
 
+/* Work of one run of the product: some 10 ms on two cores. */
+static const double PIECE_FLOPS = 4e9;
+
+static int64_t rows_of_a_piece(int64_t rows, int64_t n, int64_t k)
+{
+    double most = PIECE_FLOPS / (2 * (double)n * (double)k);
+    if (most >= (double)rows)
+        return rows;
+    return most < 128 ? (rows < 128 ? rows : 128) : (int64_t)most / 64 * 64;
+}
+
 vqp_status vqp_cpu_linear_prepare(struct vqp_hb_prepare *c, struct vqp_hb_node *n)
 {
     struct vqp_cpu *cpu = vqp_cpu_of(c->self);
@@ -19,7 +30,8 @@ vqp_status vqp_cpu_linear_prepare(struct vqp_hb_prepare *c, struct vqp_hb_node *
     };
     if (!own)
         return vqp_hb_no_memory(c);
-    m.m = (int64_t)(n->out[0].count / (uint64_t)m.n);
+    own->rows = (int64_t)(n->out[0].count / (uint64_t)m.n);
+    own->piece = m.m = rows_of_a_piece(own->rows, m.n, m.k);
     if (n->op.u.linear.act)
         posts[m.n_posts++] = (struct vqp_cpu_post){VQP_CPU_POST_ACT, .act = n->op.u.linear.act};
     if (gate->data)
@@ -29,7 +41,12 @@ vqp_status vqp_cpu_linear_prepare(struct vqp_hb_prepare *c, struct vqp_hb_node *
         posts[m.n_posts++] = (struct vqp_cpu_post){VQP_CPU_POST_ADD, .values = residual->f};
     if (x->dtype != m.x_dtype)
         own->x_bytes = x->count * sizeof(uint16_t);
-    if (!vqp_cpu_matmul_create(cpu->engine, &m, &own->product, &form))
+    int ok = vqp_cpu_matmul_create(cpu->engine, &m, &own->product, &form);
+    if (ok && (m.m = own->rows % own->piece) > 0 && !vqp_cpu_matmul_create(cpu->engine, &m, &own->last, &form)) {
+        vqp_cpu_form_destroy(form);
+        ok = 0;
+    }
+    if (!ok)
         return vqp_cpu_refused(c, "matrix product");
     return vqp_cpu_own_finish(c, n, form);
 }

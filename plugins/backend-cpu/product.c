@@ -72,6 +72,7 @@ vqp_status vqp_cpu_own_finish(struct vqp_hb_prepare *c, struct vqp_hb_node *n, s
         return vqp_hb_no_memory(c);
     own->weight = p->bytes;
     vqp_cpu_product_bind(&own->product, n->in[0].data, own->weight, n->out[0].data);
+    vqp_cpu_product_bind(&own->last, n->in[0].data, own->weight, n->out[0].data);
     return VQP_OK;
 }
 
@@ -85,21 +86,31 @@ vqp_status vqp_cpu_refused(struct vqp_hb_prepare *c, const char *what)
 uint64_t vqp_cpu_own_scratch(const struct vqp_hb_node *n)
 {
     const struct vqp_cpu_own *own = n->own;
-    return (own->x_bytes + 63) / 64 * 64 + own->product.scratch;
+    uint64_t pad = own->product.scratch > own->last.scratch ? own->product.scratch : own->last.scratch;
+    return (own->x_bytes + 63) / 64 * 64 + pad;
 }
 
 void vqp_cpu_own_run(struct vqp_hb_exec *x, const struct vqp_hb_node *n, const void *src)
 {
     struct vqp_cpu_own *own = n->own;
-    if (own->x_bytes)
+    dnnl_stream_t stream = vqp_cpu_of(x->self)->stream;
+    void *pad = x->scratch + (own->x_bytes + 63) / 64 * 64;
+    int64_t row = 0;
+    if (own->x_bytes) {
         vqp_cpu_product_bind_x(&own->product, src);
-    vqp_cpu_product_run(&own->product, vqp_cpu_of(x->self)->stream, x->scratch + (own->x_bytes + 63) / 64 * 64);
+        vqp_cpu_product_bind_x(&own->last, src);
+    }
+    for (; row + own->piece <= own->rows && !(row && vqp_hb_cancelled(x)); row += own->piece)
+        vqp_cpu_product_run(&own->product, stream, pad, row);
+    if (row < own->rows && !vqp_hb_cancelled(x))
+        vqp_cpu_product_run(&own->last, stream, pad, row);
 }
 
 void vqp_cpu_own_release(void *own)
 {
     struct vqp_cpu_own *o = own;
     vqp_cpu_product_destroy(&o->product);
+    vqp_cpu_product_destroy(&o->last);
     destroy(o->mine);
     free(o);
 }

@@ -224,8 +224,8 @@ static void stops_inside_a_long_op(void)
     if (!info.is_host)
         SKIP("%s: not the host's processor", ops_target.name);
     ops_seed(3060);
-    struct tensor *x = ops_random(VQP_F32, vqp_shape2(2048, 256), -1, 1),
-                  *w = ops_as(ops_random(VQP_F32, vqp_shape2(1024, 256), -1, 1), VQP_VAL_WEIGHT);
+    struct tensor *x = ops_random(VQP_F32, vqp_shape2(8192, 512), -1, 1),
+                  *w = ops_as(ops_random(VQP_F32, vqp_shape2(2048, 512), -1, 1), VQP_VAL_WEIGHT);
     ops_give(vqp_linear(P, ops_val(x), ops_val(w), 0, VQP_ACT_NONE));
     if (!ops_build()) {
         ops_threads(2);
