@@ -293,6 +293,26 @@ static void batch_size_does_not_matter(void)
     vqpipe_close(pipe);
 }
 
+static void threads_do_not_matter(void)
+{
+    vqpipe *pipe[2];
+    vqpipe_result *r[2];
+    if (strcmp(backend, "cpu"))
+        SKIP("%s has no option threads", backend);
+    for (int i = 0; i < 2; i++) {
+        pipe[i] = open_philox(two_prompts, 2, "2", "29");
+        set(pipe[i], "backend.threads", i ? "2" : "1");
+        r[i] = run(pipe[i], NULL);
+    }
+    for (uint32_t k = 0; r[0] && r[1] && k < 4; k++)
+        CU_ASSERT_TRUE(same_ids(r[0], k, r[1], k));
+    CU_ASSERT_TRUE(r[0] && r[1]);
+    for (int i = 0; i < 2; i++) {
+        vqpipe_result_destroy(r[i]);
+        vqpipe_close(pipe[i]);
+    }
+}
+
 int main(void)
 {
     static const struct vqp_case cases[] = {
@@ -310,6 +330,7 @@ int main(void)
         {"equal seeds give equal ids and PNG bytes", same_seed_same_bytes},
         {"an image of a batch is the image drawn alone", image_of_batch_alone},
         {"run.batch_size changes no id", batch_size_does_not_matter},
+        {"the number of threads changes no id", threads_do_not_matter},
     };
     static const char *const plugin_dirs[] = {VQP_BUILD_DIR "/lib/vqpipe"};
     struct vqpipe_context_params params = {

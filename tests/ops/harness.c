@@ -1,4 +1,5 @@
 #include "arena.h"
+#include "descriptor.h"
 #include "ops.h"
 #include "options.h"
 #include "registry.h"
@@ -83,7 +84,8 @@ vqp_status ops_target_create(const char *precision, const char *device, void **s
     const struct vqp_component *c = ops_target.component;
     void *opts = ops_alloc(1, c->opts_size + 1u);
     static struct vqp_arena strings; /* option strings live as long as the instance */
-    struct vqp_options_args fill = {.owner = c->name, .table = c->opts, .arena = &strings};
+    static const char *const not_options[] = {"vqpipe", NULL};
+    struct vqp_options_args fill = {.owner = c->name, .table = c->opts, .arena = &strings, .core_keys = not_options};
     struct vqp_create_args args = {
         .struct_size = sizeof args,
         .host = &ops_target.host,
@@ -92,18 +94,27 @@ vqp_status ops_target_create(const char *precision, const char *device, void **s
         .device = device,
         .opts = opts,
     };
-    vqp_status st = vqp_options_fill(&fill, opts, c->opts_size, err);
+    char text[256];
+    struct vqp_node *map = NULL;
+    vqp_status st = VQP_OK;
+    if (ops_target.options) {
+        int n = snprintf(text, sizeof text, "vqpipe: 1\n%s\n", ops_target.options);
+        st = vqp_descriptor_parse(&strings, "--options", text, (size_t)n, &map, err);
+        fill.map = map;
+    }
+    if (st == VQP_OK)
+        st = vqp_options_fill(&fill, opts, c->opts_size, err);
     return st == VQP_OK ? c->create(&args, self, err) : st;
 }
 
-int ops_target_open(const char *path, const char *precision, const char *device)
+int ops_target_open(const char *path, const char *precision, const char *device, const char *options)
 {
     const struct vqp_plugin *plugin;
     struct vqp_error err = {0};
     char *real = realpath(path, NULL);
     vqp_status st = vqp_loader_open(real ? real : path, &plugin, &err);
     free(real);
-    ops_target = (struct ops_target){.precision = precision, .device = device};
+    ops_target = (struct ops_target){.precision = precision, .device = device, .options = options};
     ops_target.host = (struct vqp_host){
         .struct_size = sizeof ops_target.host,
         .abi_minor = VQP_ABI_MINOR,

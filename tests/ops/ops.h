@@ -41,7 +41,7 @@ int64_t ops_dim(const struct tensor *t, int back);      /* dimension counted fro
 /* ---- harness.c ---- */
 
 struct ops_target {
-    const char *name, *precision, *device;
+    const char *name, *precision, *device, *options; /* options: YAML, may be NULL */
     const struct vqp_component *component;
     const struct vqp_backend_vtbl *v;
     void *self;
@@ -50,7 +50,7 @@ struct ops_target {
 extern struct ops_target ops_target;
 
 /* Creates ops_target's backend; 0, or nonzero after a message. */
-int ops_target_open(const char *plugin, const char *precision, const char *device);
+int ops_target_open(const char *plugin, const char *precision, const char *device, const char *options);
 void ops_target_close(void);
 vqp_status ops_target_create(const char *precision, const char *device, void **self, struct vqp_error *err);
 void ops_threads(uint32_t threads);

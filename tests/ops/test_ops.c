@@ -1,9 +1,9 @@
-/* test_ops [PLUGIN.so]... [--precision P] [--device D]: the conformance suite on each backend; without a plugin, on every
+/* test_ops [PLUGIN.so]... [--precision P] [--device D] [--options YAML]: the conformance suite on each backend; without a plugin, on every
  * backend-*.so of the build tree whose device is there. */
 #include "ops.h"
 #include <glob.h>
 
-static int run_suite(const char *plugin, const char *precision, const char *device, int optional)
+static int run_suite(const char *plugin, const char *precision, const char *device, const char *options, int optional)
 {
     static const struct {
         const struct vqp_case *cases;
@@ -15,7 +15,7 @@ static int run_suite(const char *plugin, const char *precision, const char *devi
     struct vqp_case all[128];
     size_t n = 0;
     char name[64];
-    vqp_status st = ops_target_open(plugin, precision, device);
+    vqp_status st = ops_target_open(plugin, precision, device, options);
     if (st == VQP_E_DEVICE && optional) {
         printf("SKIPPED: %s: no device\n", plugin);
         ops_target_close();
@@ -36,18 +36,22 @@ static int run_suite(const char *plugin, const char *precision, const char *devi
 
 int main(int argc, char **argv)
 {
-    const char *precision = "f32", *device = NULL;
-    int status = 0, plugins = 0;
+    const char *precision = "f32", *device = NULL, *options = NULL;
+    int status = 0, plugins = 0, optional = 0;
     for (int i = 1; i < argc; i++) {
         if (i + 1 < argc && !strcmp(argv[i], "--precision"))
             precision = argv[++i];
         else if (i + 1 < argc && !strcmp(argv[i], "--device"))
             device = argv[++i];
+        else if (!strcmp(argv[i], "--optional")) /* no device: skipped */
+            optional = 1;
+        else if (i + 1 < argc && !strcmp(argv[i], "--options"))
+            options = argv[++i];
         else
             argv[++plugins] = argv[i];
     }
     for (int i = 1; i <= plugins; i++)
-        status |= run_suite(argv[i], precision, device, 0);
+        status |= run_suite(argv[i], precision, device, options, optional);
     if (plugins == 0) {
         glob_t found;
         if (glob(VQP_BUILD_DIR "/lib/vqpipe/backend-*.so", 0, NULL, &found)) {
@@ -55,7 +59,7 @@ int main(int argc, char **argv)
             return 2;
         }
         for (size_t i = 0; i < found.gl_pathc; i++)
-            status |= run_suite(found.gl_pathv[i], precision, device, 1);
+            status |= run_suite(found.gl_pathv[i], precision, device, options, 1);
         globfree(&found);
     }
     return status;
