@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and testing vqpipe needs: C compiler, cmake, ninja, pkg-config, libyaml, libpng, jansson, libunistring,
-# CUnit. Uses apt-get, dnf, pacman or brew; never asks; works as root without sudo. Does nothing where all is there already.
+# CUnit, and oneDNN for the cpu backend. Uses apt-get, dnf, pacman or brew; never asks; works as root without sudo. Does nothing where all is there already.
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -22,6 +22,7 @@ missing() {
         links jansson.h jansson || m+=(jansson)
         links uninorm.h unistring || m+=(libunistring)
         links CUnit/CUnit.h cunit || m+=(CUnit)
+        links dnnl.h dnnl || m+=(oneDNN)
     fi
     echo "${m[*]}"
 }
@@ -50,21 +51,23 @@ run() {
 if command -v apt-get >/dev/null; then
     run "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
     run "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends build-essential cmake ninja-build \
-        pkg-config git ca-certificates libyaml-dev libpng-dev libjansson-dev libunistring-dev libcunit1-dev
+        pkg-config git ca-certificates libyaml-dev libpng-dev libjansson-dev libunistring-dev libcunit1-dev libdnnl-dev
 elif command -v dnf >/dev/null; then
     run "${sudo[@]}" dnf install -y gcc gcc-c++ cmake ninja-build pkgconf-pkg-config git libyaml-devel libpng-devel jansson-devel \
-        libunistring-devel CUnit-devel
+        libunistring-devel CUnit-devel onednn-devel
 elif command -v pacman >/dev/null; then
-    run "${sudo[@]}" pacman -Sy --needed --noconfirm base-devel cmake ninja pkgconf git libyaml libpng jansson libunistring cunit
+    run "${sudo[@]}" pacman -Sy --needed --noconfirm base-devel cmake ninja pkgconf git libyaml libpng jansson libunistring cunit onednn
 elif command -v brew >/dev/null; then
-    run brew install cmake ninja pkg-config libyaml libpng jansson libunistring cunit
+    run brew install cmake ninja pkg-config libyaml libpng jansson libunistring cunit onednn
 else
     say "no apt-get, dnf, pacman or brew here; install the above by hand" >&2
     exit 1
 fi
 
 need=$(missing)
-if [ -n "$need" ]; then
+if [ "$need" = oneDNN ]; then
+    say "without oneDNN: the build leaves the cpu backend out; run with --backend reference"
+elif [ -n "$need" ]; then
     say "still missing after installing: $need" >&2
     exit 1
 fi
