@@ -11,8 +11,9 @@ enum {
     PROGRAM = 4,
     PLUGINS = 8,
     INSPECT = 16,
+    DEVICES = 32,
     SETTINGS = RUN | VALIDATE | PROGRAM,
-    ALL = SETTINGS | PLUGINS | INSPECT
+    ALL = SETTINGS | PLUGINS | INSPECT | DEVICES
 };
 
 static const struct option {
@@ -55,7 +56,7 @@ static const struct option {
     [OPT_PROGRESS] = {0, "--progress", "auto|bar|json|none",
                       "on stderr; auto: a bar on a terminal, else a line now and then", RUN, 0},
     [OPT_JSON] = {0, "--json", NULL, "the result as one JSON object on stdout (times in seconds, memory in bytes)",
-                  RUN | PLUGINS | INSPECT, 0},
+                  RUN | PLUGINS | INSPECT | DEVICES, 0},
     [OPT_PLUGIN_PATH] = {0, "--plugin-path", "DIR", "folder of plugins, searched before all others; repeat it for more",
                          ALL, 1},
     [OPT_VERBOSE] = {'v', "--verbose", NULL, "say more; -vv says most", ALL, 1},

@@ -25,6 +25,9 @@ const struct vqp_command vqp_commands[] = {
      "NAME: the options of a component, with types, ranges and defaults. FILE.yaml: every setting and where it comes\n"
      "from, and what would run. PLUGIN.so: its components and their options.",
      "vqpipe inspect vq-diffusion --json", vqp_cmd_inspect},
+    {"devices", NULL, "list every device that a backend could use",
+     "Lists the devices of every backend: index, name, driver, memory, usable or why not.", "vqpipe devices --json",
+     vqp_cmd_devices},
     {0},
 };
 

@@ -576,6 +576,20 @@ static void print_vqpipe(void)
     FIELD(vqpipe_plugin_info, shadowed);
     FIELD(vqpipe_plugin_info, reserved);
     END();
+    STRUCT(vqpipe_device);
+    FIELD(vqpipe_device, struct_size);
+    FIELD(vqpipe_device, index);
+    FIELD(vqpipe_device, usable);
+    FIELD(vqpipe_device, is_host);
+    FIELD(vqpipe_device, backend);
+    FIELD(vqpipe_device, name);
+    FIELD(vqpipe_device, driver);
+    FIELD(vqpipe_device, uuid);
+    FIELD(vqpipe_device, reason);
+    FIELD(vqpipe_device, memory_bytes);
+    FIELD(vqpipe_device, max_buffer_bytes);
+    FIELD(vqpipe_device, spare);
+    END();
 }
 
 int main(void)

@@ -144,6 +144,18 @@ struct vqpipe_plugin_info {
 };
 VQP_EXPORT void vqpipe_each_plugin(vqpipe_context *ctx, void (*each)(void *user, const struct vqpipe_plugin_info *info),
                                    void *user);
+/* A device of one backend, or a backend that has none to tell of. Strings are valid during the call. */
+struct vqpipe_device {
+    uint32_t struct_size, index; /* what --backend NAME:INDEX takes */
+    uint32_t usable, is_host;
+    const char *backend;                            /* the component's name */
+    const char *name, *driver, *uuid;               /* NULL where nothing is told */
+    const char *reason;                             /* why it is not usable; NULL */
+    uint64_t memory_bytes, max_buffer_bytes, spare; /* 0: unknown, unlimited */
+};
+/* Every device of every backend that can be used, and each backend without a device once, with the reason. */
+VQP_EXPORT void vqpipe_each_device(vqpipe_context *ctx, void (*each)(void *user, const struct vqpipe_device *device),
+                                   void *user);
 /* The folders searched, in order; NULL past the end. */
 VQP_EXPORT const char *vqpipe_plugin_dir(vqpipe_context *ctx, uint32_t i);
 /* The component of that name, NULL where there is none. */
