@@ -251,6 +251,7 @@ static const struct vqp_backend_vtbl vtbl = {
     .profile = vqp_hb_profile,
     .devices = devices,
     .forget = vqp_hb_forget,
+    .ceiling = vqp_cpu_ceiling,
 };
 static const struct vqp_component cpu = {
     .struct_size = sizeof cpu,

@@ -68,6 +68,8 @@ static inline float vqp_cpu_from_bf16(uint16_t h)
 
 vqp_status vqp_cpu_linear_prepare(struct vqp_hb_prepare *c, struct vqp_hb_node *n);
 void vqp_cpu_linear(struct vqp_hb_exec *x, const struct vqp_hb_node *n);
+/* The shape of a CONV2D on x, w, out of these dimensions; its dtypes, bias and posts are to be filled in. */
+struct vqp_cpu_conv vqp_cpu_conv_of(const struct vqp_op *op, const int64_t *x, const int64_t *w, const int64_t *out);
 vqp_status vqp_cpu_conv2d_prepare(struct vqp_hb_prepare *c, struct vqp_hb_node *n);
 void vqp_cpu_conv2d(struct vqp_hb_exec *x, const struct vqp_hb_node *n);
 

@@ -2,44 +2,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-vqp_status vqp_cpu_conv2d_prepare(struct vqp_hb_prepare *c, struct vqp_hb_node *n)
+struct vqp_cpu_conv vqp_cpu_conv_of(const struct vqp_op *op, const int64_t *x, const int64_t *w, const int64_t *out)
 {
-    struct vqp_cpu *cpu = vqp_cpu_of(c->self);
-    const int64_t *x = n->in[0].dim, *w = n->in[1].dim, *out = n->out[0].dim;
-    int64_t factor = n->op.u.conv.upsample ? n->op.u.conv.upsample : 1;
-    struct vqp_cpu_own *own = n->own = calloc(1, sizeof *own);
-    struct vqp_cpu_post posts[2];
-    struct vqp_cpu_form *form = NULL;
-    struct vqp_cpu_conv v = {
+    int64_t factor = op->u.conv.upsample ? op->u.conv.upsample : 1, groups = op->u.conv.groups ? op->u.conv.groups : 1;
+    return (struct vqp_cpu_conv){
         .b = x[0],
         .h = x[1] * factor,
         .w = x[2] * factor,
         .i = w[1],
+        .o = w[0] / groups,
         .oh = out[1],
         .ow = out[2],
         .kh = w[2],
         .kw = w[3],
-        .groups = n->op.u.conv.groups ? n->op.u.conv.groups : 1,
-        .stride = n->op.u.conv.stride ? n->op.u.conv.stride : 1,
-        .top = n->op.u.conv.pad_top,
-        .left = n->op.u.conv.pad_left,
-        .bottom = n->op.u.conv.pad_bottom,
-        .right = n->op.u.conv.pad_right,
-        .x_dtype = cpu->bf16 ? VQP_BF16 : VQP_F32,
-        .weight_dtype = cpu->bf16 ? VQP_BF16 : VQP_F32,
-        .out_dtype = n->out[0].dtype,
-        .bias = n->in[2].f,
-        .posts = posts,
+        .groups = groups,
+        .stride = op->u.conv.stride ? op->u.conv.stride : 1,
+        .top = op->u.conv.pad_top,
+        .left = op->u.conv.pad_left,
+        .bottom = op->u.conv.pad_bottom,
+        .right = op->u.conv.pad_right,
     };
+}
+
+vqp_status vqp_cpu_conv2d_prepare(struct vqp_hb_prepare *c, struct vqp_hb_node *n)
+{
+    struct vqp_cpu *cpu = vqp_cpu_of(c->self);
+    struct vqp_cpu_own *own = n->own = calloc(1, sizeof *own);
+    struct vqp_cpu_post posts[2];
+    struct vqp_cpu_form *form = NULL;
+    struct vqp_cpu_conv v = vqp_cpu_conv_of(&n->op, n->in[0].dim, n->in[1].dim, n->out[0].dim);
     if (!own)
         return vqp_hb_no_memory(c);
-    v.o = w[0] / v.groups;
     own->rows = own->piece = 1;
+    v.x_dtype = v.weight_dtype = cpu->bf16 ? VQP_BF16 : VQP_F32;
+    v.out_dtype = n->out[0].dtype;
+    v.bias = n->in[2].f;
+    v.posts = posts;
     if (n->op.u.conv.act)
         posts[v.n_posts++] = (struct vqp_cpu_post){VQP_CPU_POST_ACT, .act = n->op.u.conv.act};
     if (n->in[3].data)
         posts[v.n_posts++] = (struct vqp_cpu_post){VQP_CPU_POST_SUM};
-    if (factor > 1 || n->in[0].dtype != v.x_dtype)
+    if (n->op.u.conv.upsample > 1 || n->in[0].dtype != v.x_dtype)
         own->x_bytes = (uint64_t)(v.b * v.h * v.w * v.i * v.groups) * (cpu->bf16 ? sizeof(uint16_t) : sizeof(float));
     if (!vqp_cpu_conv_create(cpu->engine, &v, &own->product, &form))
         return vqp_cpu_refused(c, "convolution");
