@@ -7,7 +7,7 @@ static float log_sum_exp(const float *v, int64_t n)
         most = larger(load_some(v + k, n - k, -INFINITY), most);
     float max = largest_of(most);
     for (int64_t k = 0; k < n; k += LANES)
-        sum += vexp(load_some(v + k, n - k, -INFINITY) - max);
+        sum += vexp_falling(load_some(v + k, n - k, -INFINITY) - max);
     return max + logf(sum_of(sum));
 }
 

@@ -108,7 +108,7 @@ static int32_t winner(const struct draw *d)
 INLINE vf log_add_exp(vf a, vf b)
 {
     vf high = larger(a, b), low = choose(a > b, b, a);
-    return high + vlog(1.0f + vexp(low - high));
+    return high + vlog(1.0f + vexp_falling(low - high));
 }
 
 static double log_add_exp_double(double a, double b)
@@ -159,7 +159,7 @@ static void log_posterior(const struct vqp_hb_node *n, const float *logp, int64_
         most = larger(load_some(l + k, classes - k, -INFINITY), most);
     float max = largest_of(most);
     for (int64_t k = 0; k < classes; k += LANES)
-        sum += vexp(load_some(l + k, classes - k, -INFINITY) - max);
+        sum += vexp_falling(load_some(l + k, classes - k, -INFINITY) - max);
     float s = max + logf(sum_of(sum));
     vf a = splat(par[VQP_PAR_CUM_S_A] - s), b = splat(par[VQP_PAR_CUM_S_B]);
     float at_token = 0;

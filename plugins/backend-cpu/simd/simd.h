@@ -110,29 +110,70 @@ INLINE vi lane_numbers(void)
     return u.v;
 }
 
-/* e^x to about 1 ulp; 0 below the normal numbers, NaN for NaN. The coefficients are those of Cephes (Moshier). */
-INLINE vf vexp(vf x)
+/* e^(n ln 2 + r) is 2^n times this: e^r for |r| <= ln 2 / 2. The coefficients are those of Cephes (Moshier). */
+INLINE vf exp_parts(vf c, vi *n)
 {
     const vf magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-    vf high = splat(88.72f), low = splat(-87.33f);
-    vf c = choose(x > high, high, x);
-    vi tiny = c < low;
-    c = choose(tiny, low, c);
-    vf t = c * 1.44269504088896341f + magic, n = t - magic;
-    vf r = c - n * 0.693359375f;
-    r = r - n * -2.12194440e-4f;
+    vf t = c * 1.44269504088896341f + magic, whole = t - magic;
+    vf r = c - whole * 0.693359375f;
+    r = r - whole * -2.12194440e-4f;
     vf y = splat(1.9875691500e-4f);
     y = y * r + 1.3981999507e-3f;
     y = y * r + 8.3334519073e-3f;
     y = y * r + 4.1665795894e-2f;
     y = y * r + 1.6666665459e-1f;
     y = y * r + 5.0000001201e-1f;
-    y = y * (r * r) + r + 1.0f;
-    /* 2^n in two factors: n may be 128 */
-    vi whole = (vi)t - (vi)magic, half = whole >> 1;
+    *n = (vi)t - (vi)magic;
+    return y * (r * r) + r + 1.0f;
+}
+
+/* e^x to about 1 ulp; 0 below the normal numbers, NaN for NaN. */
+INLINE vf vexp(vf x)
+{
+    vf high = splat(88.72f), low = splat(-87.33f);
+    vf c = choose(x > high, high, x);
+    vi tiny = c < low, n;
+    vf y = exp_parts(choose(tiny, low, c), &n);
+    vi half = n >> 1; /* 2^n in two factors: n may be 128 */
     y = y * (vf)((half + 127) << 23);
-    y = y * (vf)((whole - half + 127) << 23);
+    y = y * (vf)((n - half + 127) << 23);
     return (vf)((vi)y & ~tiny);
+}
+
+/* The same for x that is not above 0. */
+INLINE vf vexp_falling(vf x)
+{
+    vf low = splat(-87.33f);
+    vi tiny = x < low, n;
+    vf y = exp_parts(choose(tiny, low, x), &n);
+    return (vf)((vi)(y * (vf)((n + 127) << 23)) & ~tiny);
+}
+
+/* r[i][l] and r[l][i] change places. */
+INLINE void transpose(vf r[LANES])
+{
+#if defined(__clang__)
+    float t[LANES][LANES];
+    for (int i = 0; i < LANES; i++)
+        store(t[i], r[i]);
+    for (int i = 0; i < LANES; i++)
+        for (int l = 0; l < LANES; l++)
+            r[i][l] = t[l][i];
+#else
+    const vi lane = lane_numbers();
+#pragma GCC unroll 4
+    for (int s = LANES / 2; s; s /= 2) {
+        vi other = (lane & s) != 0, stay = choose_int(other, lane + (LANES - s), lane);
+        vi move = choose_int(other, lane + LANES, lane + s);
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++)
+            if (!(i & s)) {
+                vf a = r[i], b = r[i + s];
+                r[i] = __builtin_shuffle(a, b, stay);
+                r[i + s] = __builtin_shuffle(a, b, move);
+            }
+    }
+#endif
 }
 
 /* ln x to about 1 ulp for normal x > 0, also near 1. The coefficients are those of Cephes (Moshier). */

@@ -140,6 +140,22 @@ static void NAME(pack_keys)(const struct NAME(sdpa) * s, int64_t at, int64_t key
 {
     for (int64_t j = 0; j < keys; j += BLOCK) {
         int64_t left = keys - j < BLOCK ? keys - j : BLOCK, lanes = (left + LANES - 1) / LANES * LANES;
+#if !TILE_BF16
+        const struct vqp_hb_arg *in = &s->n->in[1];
+        for (int64_t i = 0; in->dtype == VQP_F32 && i < s->d_terms; i += LANES)
+            for (int64_t c = 0; c < lanes; c += LANES) {
+                vf rows[LANES];
+                for (int r = 0; r < LANES; r++)
+                    rows[r] = c + r < left ? load_some(in->f + at + (j + c + r) * s->width + i, s->d - i, 0) : splat(0);
+                transpose(rows);
+                for (int r = 0; r < LANES && i + r < s->d_terms; r++)
+                    store(to + (i + r) * lanes + c, rows[r]);
+            }
+        if (in->dtype == VQP_F32) {
+            to += lanes * s->d_terms;
+            continue;
+        }
+#endif
         for (int64_t i = 0; i < s->d_terms; i++, to += lanes)
             for (int64_t c = 0; c < lanes; c++)
                 to[c] = c < left ? NAME(pack_terms)(&s->n->in[1], at + (j + c) * s->width, 1, i, s->d) : 0;
@@ -149,12 +165,21 @@ static void NAME(pack_keys)(const struct NAME(sdpa) * s, int64_t at, int64_t key
 /* b of the results' product: columns are the head's d, terms the keys of the block. */
 static void NAME(pack_values)(const struct NAME(sdpa) * s, int64_t at, int64_t keys, NAME(element) * to)
 {
+    const struct vqp_hb_arg *in = &s->n->in[2];
     int64_t terms = (keys + PAIR - 1) / PAIR;
     for (int64_t j = 0; j < s->d; j += BLOCK) {
         int64_t left = s->d - j < BLOCK ? s->d - j : BLOCK, lanes = (left + LANES - 1) / LANES * LANES;
-        for (int64_t i = 0; i < terms; i++, to += lanes)
+        for (int64_t i = 0; i < terms; i++, to += lanes) {
+#if !TILE_BF16
+            if (in->dtype == VQP_F32) {
+                for (int64_t c = 0; c < lanes; c += LANES)
+                    store(to + c, load_some(in->f + at + i * s->width + j + c, left - c, 0));
+                continue;
+            }
+#endif
             for (int64_t c = 0; c < lanes; c++)
-                to[c] = c < left ? NAME(pack_terms)(&s->n->in[2], at + j + c, s->width, i, keys) : 0;
+                to[c] = c < left ? NAME(pack_terms)(in, at + j + c, s->width, i, keys) : 0;
+        }
     }
 }
 
@@ -172,21 +197,28 @@ INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int 
 {
     float scale = s->n->op.u.sdpa.scale, *score = t->score + r * KEY_BLOCK;
     vf most = splat(-INFINITY), sum = splat(0);
-    for (int64_t j = seen < 0 ? 0 : seen; j < (keys + LANES - 1) / LANES * LANES; j++)
-        score[j] = -INFINITY;
-    for (int64_t j = 0; j < keys; j += LANES) {
-        vf v = load(score + j);
-        v = choose(v > -INFINITY, v * scale, v);
+    int64_t j = 0;
+    for (; j + LANES <= seen; j += LANES) {
+        vf v = load(score + j) * scale;
         store(score + j, v);
         most = larger(v, most);
+    }
+    if (j < keys) { /* a vector that is seen in part, and those behind it */
+        vf v = load_part(score + j, seen > j ? seen - j : 0, -INFINITY) * scale;
+        vi there = lane_numbers() < (int32_t)(seen > j ? seen - j : 0);
+        v = choose(there, v, splat(-INFINITY));
+        store(score + j, v);
+        most = larger(v, most);
+        for (j += LANES; j < keys; j += LANES)
+            store(score + j, splat(-INFINITY));
     }
     float max = largest_of(most);
     if (!first && t->max[r] > max)
         max = t->max[r];
     if (!(max > -INFINITY))
         max = 0; /* nothing seen so far */
-    for (int64_t j = 0; j < keys; j += LANES) {
-        vf p = vexp(load(score + j) - max);
+    for (j = 0; j < keys; j += LANES) {
+        vf p = vexp_falling(load(score + j) - max);
         sum += p;
 #if TILE_BF16
         __m256bh h = _mm512_cvtneps_pbh((__m512)p);
@@ -200,7 +232,7 @@ INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int 
     } else {
         float shrink = expf(t->max[r] - max);
         t->sum[r] = t->sum[r] * shrink + sum_of(sum);
-        for (int64_t j = 0; shrink != 1 && j < s->d_padded; j += LANES)
+        for (j = 0; shrink != 1 && j < s->d_padded; j += LANES)
             store(t->out + r * s->d_padded + j, load(t->out + r * s->d_padded + j) * shrink);
     }
     t->max[r] = max;
@@ -253,6 +285,12 @@ static void NAME(item)(void *ctx, uint64_t item, uint32_t slot)
         int64_t rows = query_end - query < ROWS ? query_end - query : ROWS;
         for (int64_t r = 0; r < ROWS; r++) {
             int64_t from = (b * s->queries + query + (r < rows ? r : 0)) * s->width + head * s->d;
+#if !TILE_BF16
+            if (q->dtype == VQP_F32) {
+                t.query[r] = q->f + from;
+                continue;
+            }
+#endif
             for (int64_t i = 0; i < s->d_terms; i++)
                 queries[r * s->d_terms + i] = NAME(pack_terms)(q, from, 1, i, s->d);
         }
