@@ -51,6 +51,10 @@ static const struct option {
     [OPT_DUMP] = {0, "--dump", "DIR", "write every stage to DIR as .npy", RUN, 0},
     [OPT_FEED] = {0, "--feed", "DIR", "after step SSS the ids become DIR/tokens-SSS.npy of another run's --dump", RUN,
                   0},
+    [OPT_COMPARE] = {0, "--compare", "NAME[:DEVICE]",
+                     "run op by op on this backend (at f32) too, and stop at the first difference (exit code 1);\n"
+                     "draws no picture",
+                     RUN, 0},
     [OPT_DRY_RUN] = {0, "--dry-run", NULL,
                      "check everything, print every setting and where it comes from, draw nothing", RUN, 0},
     [OPT_PROGRESS] = {0, "--progress", "auto|bar|json|none",

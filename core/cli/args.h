@@ -24,6 +24,7 @@ enum vqp_opt_id {
     OPT_NO_METADATA,
     OPT_DUMP,
     OPT_FEED,
+    OPT_COMPARE,
     OPT_DRY_RUN,
     OPT_PROGRESS,
     OPT_JSON,

@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "comparison.h"
 #include "job.h"
 #include "output.h"
 #include "progress.h"
@@ -60,6 +61,26 @@ static int32_t on_step(void *ctx, const struct vqpipe_step_event *ev)
 static int refuse_several(void)
 {
     return vqp_say_usage("--output -: stdout takes one picture; give one prompt and -n 1, or a file name");
+}
+
+static int compare(const struct vqp_args *args, struct vqp_job *job, struct drawing *d)
+{
+    struct vqpipe_run_params params = {
+        .struct_size = sizeof params,
+        .step = on_step,
+        .step_ctx = d,
+        .dump_dir = vqp_args_value(args, OPT_DUMP),
+        .feed_dir = vqp_args_value(args, OPT_FEED),
+    };
+    struct vqpipe_comparison found = {.struct_size = sizeof found};
+    struct vqp_error err = {0};
+    running = job->pipe;
+    vqp_status status = vqpipe_compare(job->pipe, vqp_args_value(args, OPT_COMPARE), &params, &found, &err);
+    running = NULL;
+    vqp_progress_end(&d->progress);
+    if (caught)
+        return 128 + caught;
+    return status ? vqp_say_error(status, &err) : vqp_comparison_print(&found, vqp_args_count(args, OPT_JSON) > 0);
 }
 
 static int draw(const struct vqp_args *args, struct vqp_job *job, struct drawing *d, vqpipe_result **out)
@@ -176,6 +197,13 @@ static int check_flags(const struct vqp_args *args, int to_stdout)
     int json = vqp_args_count(args, OPT_JSON) > 0, dry = vqp_args_count(args, OPT_DRY_RUN) > 0;
     if (json && dry)
         return vqp_say_usage("--json and --dry-run do not go together; leave one out");
+    const char *second = vqp_args_value(args, OPT_COMPARE);
+    if (second && (dry || vqp_args_count(args, OPT_OUTPUT)))
+        return vqp_say_usage("--compare and %s do not go together: no picture is drawn; leave one out",
+                             dry ? "--dry-run" : "--output");
+    if (second && (!*second || *second == ':' || second[strlen(second) - 1] == ':'))
+        return vqp_say_usage("--compare: '%s' is not NAME or NAME:DEVICE; give reference, vulkan:0 or the like",
+                             second);
     if (json && to_stdout)
         return vqp_say_usage("--json and --output - both want stdout; leave one out");
     if (to_stdout && !dry && isatty(STDOUT_FILENO))
@@ -247,7 +275,9 @@ int vqp_cmd_run(const struct vqp_args *args)
         d.load_seconds = seconds_now() - start;
     }
     if (!code)
-        code = vqp_args_count(args, OPT_DRY_RUN) ? print_plan(job.pipe) : draw_and_save(args, &job, &d);
+        code = vqp_args_count(args, OPT_DRY_RUN)   ? print_plan(job.pipe)
+               : vqp_args_count(args, OPT_COMPARE) ? compare(args, &job, &d)
+                                                   : draw_and_save(args, &job, &d);
     vqp_job_close(&job);
     return code;
 }

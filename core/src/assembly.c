@@ -176,6 +176,18 @@ static vqp_status get_backend(struct vqp_assembly *a, const char *use, const cha
     return VQP_OK;
 }
 
+/* NAME[:DEVICE] */
+vqp_status vqp_assembly_backend(struct vqp_assembly *a, const char *text, const char *precision,
+                                struct vqp_backend_instance **out, struct vqp_error *err)
+{
+    const char *colon = strchr(text, ':');
+    const char *name = vqp_arena_memdup(arena_of(a), text, colon ? (size_t)(colon - text) : strlen(text));
+    const char *device = colon ? vqp_arena_strdup(arena_of(a), colon + 1) : NULL;
+    if (!name || (colon && !device))
+        return vqp_fail(err, VQP_E_NOMEM, "backend: out of memory");
+    return get_backend(a, name, device, precision, out, err);
+}
+
 static vqp_status backend_of(struct vqp_assembly *a, const struct vqp_node *map, const char *section,
                              struct vqp_backend_instance **out, struct vqp_error *err)
 {
@@ -193,16 +205,10 @@ static vqp_status backend_of(struct vqp_assembly *a, const struct vqp_node *map,
         st = vqp_settings_core_key(map, section, "precision", &own_precision, err);
     if (st)
         return st;
-    const char *name = use ? use->text : "auto", *dev = device ? device->text : NULL;
     const char *prec = own_precision ? own_precision->text : precision ? precision->text : "f32";
-    if (own) { /* NAME[:DEVICE] */
-        const char *colon = strchr(own->text, ':');
-        name = colon ? vqp_arena_memdup(arena_of(a), own->text, (size_t)(colon - own->text)) : own->text;
-        dev = colon ? colon + 1 : NULL;
-        if (!name)
-            return vqp_fail(err, VQP_E_NOMEM, "backend: out of memory");
-    }
-    return get_backend(a, name, dev, prec, out, err);
+    if (own)
+        return vqp_assembly_backend(a, own->text, prec, out, err);
+    return get_backend(a, use ? use->text : "auto", device ? device->text : NULL, prec, out, err);
 }
 
 /* ---- components ------------------------------------------------------------------------------------------------- */

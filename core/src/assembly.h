@@ -58,6 +58,9 @@ vqp_status vqp_assembly_create(struct vqpipe_context *ctx, const struct vqp_pipe
 /* Takes over changed keys of run and output. After a failure only destroy is allowed. */
 vqp_status vqp_assembly_refresh(struct vqp_assembly *a, struct vqp_error *err);
 void vqp_assembly_destroy(struct vqp_assembly *a);
+/* The backend NAME[:DEVICE], created where no component uses it yet; it lives as long as the assembly. */
+vqp_status vqp_assembly_backend(struct vqp_assembly *a, const char *text, const char *precision,
+                                struct vqp_backend_instance **out, struct vqp_error *err);
 static inline struct vqp_instance *vqp_component_of(struct vqp_assembly *a, uint32_t iface)
 {
     return &a->component[iface - 1];

@@ -1,3 +1,4 @@
+#include "run.h"
 #include "mt19937.h"
 #include "npy.h"
 #include "pipeline.h"
@@ -17,6 +18,7 @@ struct run {
     struct vqpipe *pipe;
     struct vqp_assembly *a;
     const struct vqpipe_run_params *params;
+    const struct vqp_run_hook *hook; /* NULL: none */
     struct vqpipe_result *result;
     struct vqp_stages stages;
     struct vqp_mt19937 torch;
@@ -253,6 +255,12 @@ static vqp_status tell(struct run *r, const struct vqp_session *s, uint32_t firs
     return p->step(p->step_ctx, &ev) ? vqp_fail(err, VQP_E_CANCELLED, "cancelled by the callback") : VQP_OK;
 }
 
+static vqp_status run_phase(struct run *r, struct vqp_session *s, uint32_t phase, uint32_t eval, uint32_t times,
+                            struct vqp_error *err)
+{
+    return r->hook ? r->hook->phase(r->hook->ctx, s, phase, eval, times, err) : vqp_session_run(s, phase, times, err);
+}
+
 static vqp_status run_steps(struct run *r, struct vqp_session *s, uint32_t first, int32_t *ids, struct vqp_error *err)
 {
     const struct vqpipe_run_params *p = r->params;
@@ -267,7 +275,7 @@ static vqp_status run_steps(struct run *r, struct vqp_session *s, uint32_t first
         group = group < to_callback ? group : to_callback;
         group = group < n - done ? group : n - done;
         uint32_t last = done + group - 1;
-        if (!(st = upload_noise(r, s, &r->a->evals[done], err)) && !(st = vqp_session_run(s, VQP_STEP, group, err)))
+        if (!(st = upload_noise(r, s, &r->a->evals[done], err)) && !(st = run_phase(r, s, VQP_STEP, done, group, err)))
             st = vqp_session_download(s, "tokens", ids, bytes, err);
         if (!st)
             st = check_tokens(r, s, first, ids, last, err);
@@ -313,7 +321,7 @@ static vqp_status run_batch(struct run *r, uint32_t first, uint32_t batch, struc
     if (!st)
         st = vqp_session_upload(s, "seeds", res->seeds + first, batch * sizeof *res->seeds, err);
     if (!st)
-        st = vqp_session_run(s, VQP_PREPARE, 1, err);
+        st = run_phase(r, s, VQP_PREPARE, 0, 1, err);
     if (!st && r->ids)
         st = vqp_stages_text(&r->stages, r->ids, r->n_prompts, err);
     res->timings.prepare += vqp_now() - at;
@@ -323,7 +331,7 @@ static vqp_status run_batch(struct run *r, uint32_t first, uint32_t batch, struc
     res->timings.steps += vqp_now() - at;
     at = vqp_now();
     if (!st)
-        st = vqp_session_run(s, VQP_FINISH, 1, err);
+        st = run_phase(r, s, VQP_FINISH, 0, 1, err);
     if (!st)
         st = vqp_session_download(s, "image", res->image + first * pixels, batch * pixels * sizeof *res->image, err);
     if (!st)
@@ -356,12 +364,14 @@ static vqp_status run_all(struct run *r, struct vqp_error *err)
     return st;
 }
 
-vqp_status vqpipe_run(vqpipe *pipe, const struct vqpipe_run_params *params, vqpipe_result **out, struct vqp_error *err)
+vqp_status vqp_run(struct vqpipe *pipe, const struct vqpipe_run_params *params, const struct vqp_run_hook *hook,
+                   vqpipe_result **out, struct vqp_error *err)
 {
     struct vqpipe_run_params p = {0};
     if (params)
         memcpy(&p, params, params->struct_size < sizeof p ? params->struct_size : sizeof p);
-    struct run r = {.pipe = pipe, .params = &p, .start = vqp_now(), .stages = {p.dump_dir, p.feed_dir, NULL}};
+    struct run r = {
+        .pipe = pipe, .params = &p, .hook = hook, .start = vqp_now(), .stages = {p.dump_dir, p.feed_dir, NULL}};
     int fresh = pipe->stale != VQP_CLEAN;
     vqp_status st = vqpipe_load(pipe, err);
     if (!st) {
@@ -384,4 +394,9 @@ vqp_status vqpipe_run(vqpipe *pipe, const struct vqpipe_run_params *params, vqpi
     r.result->timings.total = vqp_now() - r.start;
     *out = r.result;
     return VQP_OK;
+}
+
+vqp_status vqpipe_run(vqpipe *pipe, const struct vqpipe_run_params *params, vqpipe_result **out, struct vqp_error *err)
+{
+    return vqp_run(pipe, params, NULL, out, err);
 }

@@ -1,7 +1,6 @@
 /* The definition of every op in plain C, behind the backend interface. Built to be read and trusted; fast enough to draw a picture with
  * the small model. */
 #include "reference.h"
-#include <math.h>
 #include <string.h>
 
 struct loop {
@@ -29,16 +28,6 @@ static void loop(struct vqp_hb_exec *x, uint64_t items, void (*fn)(void *ctx, ui
         loop_slot(&l, 0);
     else if (l.slots)
         x->host->parallel_for(x->host, l.slots, loop_slot, &l);
-}
-
-double vqp_ref_act(uint32_t act, double v)
-{
-    switch (act) {
-    case VQP_ACT_GELU_ERF: return v * (1 + erf(v * 0.70710678118654752440)) / 2;
-    case VQP_ACT_GELU_SIGMOID: return v / (1 + exp(-1.702 * v));
-    case VQP_ACT_SILU: return v / (1 + exp(-v));
-    default: return v;
-    }
 }
 
 static const struct vqp_hb_class reference_class = {

@@ -9,7 +9,7 @@ enum {
     VQP_REF_LANES = 16,
 };
 
-double vqp_ref_act(uint32_t act, double v);
+double vqp_ref_act(uint32_t act, double v); /* act.c */
 
 /* ---- tile.c: the one hot kernel ---- */
 

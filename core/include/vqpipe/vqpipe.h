@@ -94,6 +94,30 @@ struct vqpipe_run_params {
 /* Draws the pictures. params may be NULL. *out stays untouched on failure. */
 VQP_EXPORT vqp_status vqpipe_run(vqpipe *pipe, const struct vqpipe_run_params *params, vqpipe_result **out,
                                  struct vqp_error *err);
+/* ---- comparing two backends ------------------------------------------------------------------------------------- */
+
+/* What two backends make of the same inputs. Every op runs alone on both; its inputs are the first backend's values, so that
+ * errors do not add up. `op` to `operands` say where: the first difference, or without one the op with the largest error. */
+struct vqpipe_comparison {
+    uint32_t struct_size, differs;
+    uint32_t evals,
+        evals_total; /* evaluations compared: the first two and the last; those between run on the first backend alone */
+    uint64_t ops;    /* op runs compared */
+    uint64_t near_ties; /* integers and cut classes that differ where the last bits decide (docs/numerics.md) */
+    double worst;       /* the largest error that was accepted, as a share of what the op may be off */
+    char first_backend[64], second_backend[64];
+    uint32_t eval, output;                             /* of a step: which evaluation, from 0; which result of the op */
+    char phase[16], op[32], scope[256], operands[512]; /* operands: "f32[2,64,32], f32[32,32] -> f32[2,64,32]" */
+    char index[160];                                   /* of the first element that differs: "[0,3,17]" */
+    double first, second, allowed;    /* that element on both, and how far they may be apart; 0: not at all */
+    uint64_t n_different, n_elements; /* in this result */
+};
+/* Runs the pipeline's programs op by op on its own backends and on `backend` (NAME[:DEVICE], at precision f32) and stops at the
+ * first difference beyond the tolerances of docs/ops.md, each taken twice where both backends are f32: each side may be off once.
+ * VQP_OK with out->differs set is a finished comparison. params may be NULL; no picture comes out. */
+VQP_EXPORT vqp_status vqpipe_compare(vqpipe *pipe, const char *backend, const struct vqpipe_run_params *params,
+                                     struct vqpipe_comparison *out, struct vqp_error *err);
+
 /* [any-thread, signal handler] Stops the run in progress, or the next one, within a layer of work. */
 VQP_EXPORT void vqpipe_cancel(vqpipe *pipe);
 
