@@ -2,6 +2,7 @@
 #include "comparison.h"
 #include "job.h"
 #include "output.h"
+#include "prediction.h"
 #include "progress.h"
 #include "say.h"
 #include "text.h"
@@ -43,6 +44,7 @@ static void catch_signals(void)
 
 struct drawing {
     struct vqp_progress progress;
+    struct vqp_prediction prediction;
     int to_stdout, too_many; /* too_many: several pictures for one stdout */
     int metadata;
     char *pattern;
@@ -53,8 +55,10 @@ static int32_t on_step(void *ctx, const struct vqpipe_step_event *ev)
 {
     struct drawing *d = ctx;
     d->too_many = d->to_stdout && ev->images_total > 1;
-    if (!d->too_many)
+    if (!d->too_many) {
+        vqp_prediction_step(&d->prediction, ev);
         vqp_progress_step(&d->progress, ev);
+    }
     return d->too_many;
 }
 
@@ -93,6 +97,7 @@ static int draw(const struct vqp_args *args, struct vqp_job *job, struct drawing
         .feed_dir = vqp_args_value(args, OPT_FEED),
     };
     struct vqp_error err = {0};
+    vqp_prediction_start(&d->prediction, args, job->pipe);
     running = job->pipe;
     vqp_status status = vqpipe_run(job->pipe, &params, out, &err);
     running = NULL;
@@ -133,9 +138,10 @@ static void on_written(void *ctx, const char *path, uint32_t image)
 }
 
 /* Loading was done before the run, so it is added to what the result knows. */
-static void json_result(const vqpipe_result *r, const struct written *w, double load_seconds)
+static void json_result(const vqpipe_result *r, const struct written *w, const struct drawing *d)
 {
     struct vqpipe_timings t = {.struct_size = sizeof t};
+    double load_seconds = d->load_seconds;
     struct rusage usage = {0};
     vqpipe_result_timings(r, &t);
     getrusage(RUSAGE_SELF, &usage);
@@ -153,9 +159,11 @@ static void json_result(const vqpipe_result *r, const struct written *w, double 
         vqp_json_string(stdout, vqpipe_result_prompt(r, k));
     }
     printf("],\"width\":%u,\"height\":%u,\"timings\":{\"load\":%.6f,\"prepare\":%.6f,\"steps\":%.6f,\"finish\":%.6f,"
-           "\"total\":%.6f,\"steps_per_second\":%.6f},\"peak_memory_bytes\":%lld}\n",
+           "\"total\":%.6f,\"steps_per_second\":%.6f},\"peak_memory_bytes\":%lld",
            vqpipe_result_width(r), vqpipe_result_height(r), load_seconds, t.prepare, t.steps, t.finish,
            load_seconds + t.total, t.steps > 0 ? t.evals / t.steps : 0.0, 1024LL * usage.ru_maxrss);
+    vqp_prediction_json(&d->prediction, stdout);
+    printf("}\n");
 }
 
 static int save_files(const struct vqp_args *args, const struct drawing *d, const vqpipe_result *r)
@@ -165,7 +173,7 @@ static int save_files(const struct vqp_args *args, const struct drawing *d, cons
     vqp_status status = vqpipe_result_save(r, d->pattern, d->metadata, 1, on_written, &w, &err);
     int code = status ? vqp_say_error(status, &err) : w.failed ? vqp_say_nomem() : 0;
     if (!code && w.collect)
-        json_result(r, &w, d->load_seconds);
+        json_result(r, &w, d);
     for (uint32_t i = 0; i < w.n; i++)
         free(w.path[i]);
     free(w.path);

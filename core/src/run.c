@@ -236,7 +236,7 @@ static vqp_status check_tokens(struct run *r, const struct vqp_session *s, uint3
 }
 
 static vqp_status tell(struct run *r, const struct vqp_session *s, uint32_t first, uint32_t eval, const int32_t *ids,
-                       struct vqp_error *err)
+                       double eval_seconds, struct vqp_error *err)
 {
     const struct vqpipe_run_params *p = r->params;
     uint32_t every = p->callback_steps ? p->callback_steps : 1, n = r->a->n_evals;
@@ -251,6 +251,7 @@ static vqp_status tell(struct run *r, const struct vqp_session *s, uint32_t firs
                                    .n_tokens = r->a->n_tokens,
                                    .ids = ids,
                                    .elapsed = vqp_now() - r->start,
+                                   .eval_seconds = eval_seconds,
                                    .images_total = r->result->n};
     return p->step(p->step_ctx, &ev) ? vqp_fail(err, VQP_E_CANCELLED, "cancelled by the callback") : VQP_OK;
 }
@@ -282,7 +283,7 @@ static vqp_status run_steps(struct run *r, struct vqp_session *s, uint32_t first
         if (!st)
             st = vqp_stages_step(&r->stages, last, ids, err);
         if (!st)
-            st = tell(r, s, first, last, ids, err);
+            st = tell(r, s, first, last, ids, (vqp_now() - before) / group, err);
         if (!st && atomic_load(&r->pipe->host.cancelled))
             st = vqp_fail(err, VQP_E_CANCELLED, "cancelled");
         done += group;

@@ -549,6 +549,7 @@ static void print_vqpipe(void)
     FIELD(vqpipe_step_event, images_total);
     FIELD(vqpipe_step_event, ids);
     FIELD(vqpipe_step_event, elapsed);
+    FIELD(vqpipe_step_event, eval_seconds);
     END();
     STRUCT(vqpipe_run_params);
     FIELD(vqpipe_run_params, struct_size);
@@ -557,6 +558,16 @@ static void print_vqpipe(void)
     FIELD(vqpipe_run_params, step_ctx);
     FIELD(vqpipe_run_params, dump_dir);
     FIELD(vqpipe_run_params, feed_dir);
+    END();
+    STRUCT(vqpipe_prediction);
+    FIELD(vqpipe_prediction, struct_size);
+    FIELD(vqpipe_prediction, evals);
+    FIELD(vqpipe_prediction, seconds);
+    FIELD(vqpipe_prediction, prepare);
+    FIELD(vqpipe_prediction, step);
+    FIELD(vqpipe_prediction, finish);
+    FIELD(vqpipe_prediction, batches);
+    FIELD(vqpipe_prediction, memory_bytes);
     END();
     STRUCT(vqpipe_comparison);
     FIELD(vqpipe_comparison, struct_size);

@@ -369,6 +369,17 @@ static void prompts_and_flags(void)
         {"89 no descriptor", "$V run -p x", 2, "FILE.yaml is missing"},
         {"89 --set without =", "$R --set run.steps", 2, "--set: 'run.steps'"},
         {"89 a device without backend", "$R --backend :1", 2, "--backend"},
+        {"a long run says how long",
+         "timeout -s INT 5 $V run $S/pipelines/vqdiffusion.yaml -n 1024 --backend reference -o out/x.png 2>&1 | "
+         "grep -c 'this will take about [0-9.]* [mh].* and [0-9]* MB of memory\\|after the first step: about' | grep "
+         "-qx 2",
+         0, NULL},
+        {"a long run told to be quiet says nothing",
+         "timeout -s INT 1 $V run $S/pipelines/vqdiffusion.yaml -n 64 --backend reference -q -o out/x.png > said 2>&1; "
+         "[ ! -s said ]",
+         0, NULL},
+        {"--json tells the prediction",
+         "$V run p.yaml -q --steps 2 -o x.png --json | grep -q '\"predicted\":{\"seconds\":'", 0, NULL},
         {"a comparison with nothing", "$V run p.yaml -q --compare ''", 2, "--compare: ''"},
         {"a comparison with a device without backend", "$V run p.yaml -q --compare :1", 2, "--compare: ':1'"},
         {"a comparison with no such backend", "$V run p.yaml -q --compare refference", 4, "'reference'"},

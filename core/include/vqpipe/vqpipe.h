@@ -79,8 +79,9 @@ struct vqpipe_step_event {
     int32_t timestep;
     uint32_t first_image, n_images, n_tokens; /* this event is of images first_image .. first_image + n_images - 1 */
     uint32_t images_total;
-    const int32_t *ids; /* [n_images, n_tokens]; the mask is the highest id */
-    double elapsed;     /* seconds since the run started */
+    const int32_t *ids;  /* [n_images, n_tokens]; the mask is the highest id */
+    double elapsed;      /* seconds since the run started */
+    double eval_seconds; /* what this evaluation took; of several computed at once, their mean */
 };
 struct vqpipe_run_params {
     uint32_t struct_size;
@@ -94,6 +95,19 @@ struct vqpipe_run_params {
 /* Draws the pictures. params may be NULL. *out stays untouched on failure. */
 VQP_EXPORT vqp_status vqpipe_run(vqpipe *pipe, const struct vqpipe_run_params *params, vqpipe_result **out,
                                  struct vqp_error *err);
+/* ---- prediction ------------------------------------------------------------------------------------------------- */
+
+struct vqpipe_prediction {
+    uint32_t struct_size, evals; /* evaluations of one picture */
+    double seconds;              /* of the whole run: batches * (prepare + evals * step + finish); without compiling */
+    double prepare, step, finish, batches; /* seconds, of one batch; batches of pictures computed together */
+    uint64_t memory_bytes;                 /* that this process will hold at most */
+};
+/* A guess before the first step: the programs' arithmetic by the rate at which each backend does one small matrix product now (some
+ * milliseconds), and memory by what the backends on the host processor keep. Loads the pipeline. Once the first step is done, its
+ * eval_seconds / step corrects the rest. */
+VQP_EXPORT vqp_status vqpipe_predict(vqpipe *pipe, struct vqpipe_prediction *out, struct vqp_error *err);
+
 /* ---- comparing two backends ------------------------------------------------------------------------------------- */
 
 /* What two backends make of the same inputs. Every op runs alone on both; its inputs are the first backend's values, so that
