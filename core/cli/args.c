@@ -12,7 +12,8 @@ enum {
     PLUGINS = 8,
     INSPECT = 16,
     DEVICES = 32,
-    SETTINGS = RUN | VALIDATE | PROGRAM,
+    BENCH = 64,
+    SETTINGS = RUN | VALIDATE | PROGRAM | BENCH,
     ALL = SETTINGS | PLUGINS | INSPECT | DEVICES
 };
 
@@ -29,7 +30,8 @@ static const struct option {
                       "what to steer away from; even \"\" replaces the model's learned empty prompt", SETTINGS, 0},
     [OPT_OUTPUT] =
         {'o', "--output", "PATTERN",
-         ".png, .npy (float32 0..1) or .ids.npy; {index} and {seed} are replaced;\n- writes one PNG to stdout", RUN, 0},
+         ".png, .npy (float32 0..1) or .ids.npy; {index} and {seed} are replaced;\n- writes one PNG to stdout",
+         RUN | BENCH, 0},
     [OPT_IMAGES] = {'n', "--images", "N", "pictures per prompt, 1..1024", SETTINGS, 0},
     [OPT_SEED] = {'s', "--seed", "SEED[,SEED]...",
                   "0..18446744073709551615: picture k has SEED + k; or one for each picture; or random", SETTINGS, 0},
@@ -47,7 +49,7 @@ static const struct option {
                  SETTINGS, 1},
     [OPT_STRICT] = {0, "--strict", NULL, "refuse model files with tensors that nothing uses", SETTINGS, 0},
     [OPT_ALLOW_NONFINITE] = {0, "--allow-nonfinite", NULL, "accept NaN and infinity in model files", SETTINGS, 0},
-    [OPT_NO_METADATA] = {0, "--no-metadata", NULL, "leave prompt, seed and settings out of the PNG", RUN, 0},
+    [OPT_NO_METADATA] = {0, "--no-metadata", NULL, "leave prompt, seed and settings out of the PNG", RUN | BENCH, 0},
     [OPT_DUMP] = {0, "--dump", "DIR", "write every stage to DIR as .npy", RUN, 0},
     [OPT_FEED] = {0, "--feed", "DIR", "after step SSS the ids become DIR/tokens-SSS.npy of another run's --dump", RUN,
                   0},
@@ -60,7 +62,7 @@ static const struct option {
     [OPT_PROGRESS] = {0, "--progress", "auto|bar|json|none",
                       "on stderr; auto: a bar on a terminal, else a line now and then", RUN, 0},
     [OPT_JSON] = {0, "--json", NULL, "the result as one JSON object on stdout (times in seconds, memory in bytes)",
-                  RUN | PLUGINS | INSPECT | DEVICES, 0},
+                  RUN | PLUGINS | INSPECT | DEVICES | BENCH, 0},
     [OPT_PLUGIN_PATH] = {0, "--plugin-path", "DIR", "folder of plugins, searched before all others; repeat it for more",
                          ALL, 1},
     [OPT_VERBOSE] = {'v', "--verbose", NULL, "say more; -vv says most", ALL, 1},

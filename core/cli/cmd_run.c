@@ -1,3 +1,4 @@
+#include "clock.h"
 #include "commands.h"
 #include "comparison.h"
 #include "job.h"
@@ -5,40 +6,12 @@
 #include "prediction.h"
 #include "progress.h"
 #include "say.h"
+#include "signals.h"
 #include "text.h"
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
-
-/* ---- signals ---------------------------------------------------------------------------------------------------- */
-
-static vqpipe *volatile running; /* what a first signal cancels; NULL: nothing to wait for */
-static volatile sig_atomic_t caught;
-
-/* First signal while drawing: the run stops and frees everything. Any other: files being written go, and so do we. */
-static void on_signal(int sig)
-{
-    vqpipe *pipe = running;
-    if (pipe && !caught) {
-        caught = sig;
-        vqpipe_cancel(pipe);
-        return;
-    }
-    vqpipe_emergency_cleanup();
-    _exit(128 + sig);
-}
-
-static void catch_signals(void)
-{
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
-}
 
 /* ---- drawing ---------------------------------------------------------------------------------------------------- */
 
@@ -78,12 +51,12 @@ static int compare(const struct vqp_args *args, struct vqp_job *job, struct draw
     };
     struct vqpipe_comparison found = {.struct_size = sizeof found};
     struct vqp_error err = {0};
-    running = job->pipe;
+    vqp_signals_running(job->pipe);
     vqp_status status = vqpipe_compare(job->pipe, vqp_args_value(args, OPT_COMPARE), &params, &found, &err);
-    running = NULL;
+    vqp_signals_running(NULL);
     vqp_progress_end(&d->progress);
-    if (caught)
-        return 128 + caught;
+    if (vqp_signals_code())
+        return vqp_signals_code();
     return status ? vqp_say_error(status, &err) : vqp_comparison_print(&found, vqp_args_count(args, OPT_JSON) > 0);
 }
 
@@ -98,12 +71,12 @@ static int draw(const struct vqp_args *args, struct vqp_job *job, struct drawing
     };
     struct vqp_error err = {0};
     vqp_prediction_start(&d->prediction, args, job->pipe);
-    running = job->pipe;
+    vqp_signals_running(job->pipe);
     vqp_status status = vqpipe_run(job->pipe, &params, out, &err);
-    running = NULL;
+    vqp_signals_running(NULL);
     vqp_progress_end(&d->progress);
-    if (caught)
-        return 128 + caught;
+    if (vqp_signals_code())
+        return vqp_signals_code();
     if (d->too_many)
         return refuse_several();
     return status ? vqp_say_error(status, &err) : 0;
@@ -142,9 +115,7 @@ static void json_result(const vqpipe_result *r, const struct written *w, const s
 {
     struct vqpipe_timings t = {.struct_size = sizeof t};
     double load_seconds = d->load_seconds;
-    struct rusage usage = {0};
     vqpipe_result_timings(r, &t);
-    getrusage(RUSAGE_SELF, &usage);
     printf("{\"version\":\"%s\",\"outputs\":[", vqpipe_version());
     for (uint32_t i = 0; i < w->n; i++) {
         printf("%s", i ? "," : "");
@@ -159,9 +130,9 @@ static void json_result(const vqpipe_result *r, const struct written *w, const s
         vqp_json_string(stdout, vqpipe_result_prompt(r, k));
     }
     printf("],\"width\":%u,\"height\":%u,\"timings\":{\"load\":%.6f,\"prepare\":%.6f,\"steps\":%.6f,\"finish\":%.6f,"
-           "\"total\":%.6f,\"steps_per_second\":%.6f},\"peak_memory_bytes\":%lld",
+           "\"total\":%.6f,\"steps_per_second\":%.6f},\"peak_memory_bytes\":%" PRIu64,
            vqpipe_result_width(r), vqpipe_result_height(r), load_seconds, t.prepare, t.steps, t.finish,
-           load_seconds + t.total, t.steps > 0 ? t.evals / t.steps : 0.0, 1024LL * usage.ru_maxrss);
+           load_seconds + t.total, t.steps > 0 ? t.evals / t.steps : 0.0, vqpipe_peak_memory());
     vqp_prediction_json(&d->prediction, stdout);
     printf("}\n");
 }
@@ -261,13 +232,6 @@ static int draw_and_save(const struct vqp_args *args, struct vqp_job *job, struc
     return code;
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 int vqp_cmd_run(const struct vqp_args *args)
 {
     const char *output = vqp_args_value(args, OPT_OUTPUT);
@@ -277,10 +241,10 @@ int vqp_cmd_run(const struct vqp_args *args)
     if (!code)
         code = vqp_progress_init(args, &d.progress);
     if (!code) {
-        catch_signals();
-        double start = seconds_now();
+        vqp_signals_catch();
+        double start = vqp_seconds();
         code = vqp_job_load(args, &job);
-        d.load_seconds = seconds_now() - start;
+        d.load_seconds = vqp_seconds() - start;
     }
     if (!code)
         code = vqp_args_count(args, OPT_DRY_RUN)   ? print_plan(job.pipe)

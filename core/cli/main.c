@@ -28,6 +28,10 @@ const struct vqp_command vqp_commands[] = {
     {"devices", NULL, "list every device that a backend could use",
      "Lists the devices of every backend: index, name, driver, memory, usable or why not.", "vqpipe devices --json",
      vqp_cmd_devices},
+    {"bench", "FILE.yaml", "measure a run: start-up, steps, memory, every op",
+     "Runs the pipeline with a clock on it: start-up, load, first step, steps per second, peak memory, kinds of op,\n"
+     "and the share of a step that its matrix products would take alone. Draws a picture with -o only.",
+     "vqpipe bench pipelines/vqdiffusion.yaml --steps 20 --backend cpu", vqp_cmd_bench},
     {0},
 };
 

@@ -269,6 +269,7 @@ static vqp_status run_steps(struct run *r, struct vqp_session *s, uint32_t first
     uint32_t n = r->a->n_evals, every = p->step && p->callback_steps ? p->callback_steps : p->step ? 1 : n, group = 1;
     int singly =
         s->key.noise || r->stages.dump_dir || r->stages.feed_dir || (s->piece[VQP_STEP] && s->piece[VQP_STEP]->next);
+    double wanted = r->hook && r->hook->group_seconds > 0 ? r->hook->group_seconds : GROUP_SECONDS;
     vqp_status st = VQP_OK;
     for (uint32_t done = 0; !st && done < n;) {
         double before = vqp_now();
@@ -287,7 +288,7 @@ static vqp_status run_steps(struct run *r, struct vqp_session *s, uint32_t first
         if (!st && atomic_load(&r->pipe->host.cancelled))
             st = vqp_fail(err, VQP_E_CANCELLED, "cancelled");
         done += group;
-        double fit = GROUP_SECONDS / ((vqp_now() - before) / group + 1e-9);
+        double fit = wanted / ((vqp_now() - before) / group + 1e-9);
         group = singly || fit < 2 ? 1 : fit < n ? (uint32_t)fit : n;
     }
     return st;
@@ -306,6 +307,7 @@ static vqp_status run_batch(struct run *r, uint32_t first, uint32_t batch, struc
         st = vqp_session_compile(s, err);
     if (st)
         return st;
+    res->timings.compile += vqp_now() - at;
     r->stages.session = s;
     int32_t *ids = res->ids + (size_t)first * N;
     uint64_t bytes = (uint64_t)batch * N * sizeof *ids, pixels = (uint64_t)s->image_h * s->image_w * 3;

@@ -9,6 +9,7 @@ struct vqp_run_hook {
      * eval .. eval + times - 1 of VQP_STEP. */
     vqp_status (*phase)(void *ctx, struct vqp_session *s, uint32_t phase, uint32_t eval, uint32_t times,
                         struct vqp_error *err);
+    double group_seconds; /* how long a group of steps should take; 0: as usual */
 };
 /* vqpipe_run; hook may be NULL. */
 vqp_status vqp_run(struct vqpipe *pipe, const struct vqpipe_run_params *params, const struct vqp_run_hook *hook,

@@ -135,6 +135,9 @@ VQP_EXPORT vqp_status vqpipe_compare(vqpipe *pipe, const char *backend, const st
 /* [any-thread, signal handler] Stops the run in progress, or the next one, within a layer of work. */
 VQP_EXPORT void vqpipe_cancel(vqpipe *pipe);
 
+/* [any-thread] Bytes of physical memory that this process held at most; 0 where the system does not tell. */
+VQP_EXPORT uint64_t vqpipe_peak_memory(void);
+
 /* [any-thread, signal handler] Removes files that are half written, in every context of the process: the last thing before _exit. */
 VQP_EXPORT void vqpipe_emergency_cleanup(void);
 
@@ -154,6 +157,7 @@ VQP_EXPORT const char *vqpipe_result_prompt(const vqpipe_result *r, uint32_t k);
 struct vqpipe_timings { /* seconds */
     uint32_t struct_size, evals;
     double load, prepare, steps, finish, total;
+    double compile; /* part of prepare */
 };
 VQP_EXPORT void vqpipe_result_timings(const vqpipe_result *r, struct vqpipe_timings *out);
 
@@ -169,6 +173,44 @@ VQP_EXPORT vqp_status vqpipe_result_save(const vqpipe_result *r, const char *pat
 VQP_EXPORT vqp_status vqpipe_result_write_png(const vqpipe_result *r, uint32_t k, int32_t metadata, uint32_t scale,
                                               FILE *f, struct vqp_error *err);
 VQP_EXPORT void vqpipe_result_destroy(vqpipe_result *r);
+
+/* ---- measuring -------------------------------------------------------------------------------------------------- */
+
+typedef struct vqpipe_bench vqpipe_bench;
+
+/* A run, measured. Times in seconds; docs/bench.md says how each is taken. */
+struct vqpipe_bench_info {
+    uint32_t struct_size, batch; /* images computed together: the first batch is measured */
+    uint32_t evals, samples;     /* samples: groups of steps behind `step`, the first step not among them */
+    double load, compile, prepare, first_step, finish;
+    double step, step_low,
+        step_high;    /* one run of the step program: median and quartiles; the first step where it is the only one */
+    double total;     /* of the whole run, load included and `measuring` left out */
+    double measuring; /* spent on ceilings */
+    /* One step's matrix products alone, each at the best rate of the device's matrix library: the median of the measurements
+     * before, amid and after the steps, the least and the most. 0 where there is none. */
+    double ceiling, ceiling_low, ceiling_high;
+    uint64_t peak_memory;   /* bytes of this process's memory at most, measuring left out */
+    const char *backends;   /* "cpu f32: NAME; DRIVER", of every backend in use */
+    const char *no_ceiling; /* why there is no ceiling; else NULL */
+    const char *no_profile; /* why ops have no times of their own; else NULL */
+};
+/* An op of a program: what one run of the program spends on it. */
+struct vqpipe_bench_op {
+    uint32_t struct_size, phase; /* 0 prepare, 1 step, 2 finish */
+    const char *kind, *scope,
+        *shapes;         /* "linear", "denoiser/blocks.0/attn1", "f32[2,256,192] f32[192,192] -> f32[2,256,192]" */
+    double seconds;      /* of a step's op the median over the samples; 0 without a profile */
+    double flops, bytes; /* docs/bench.md; of linear, conv2d and sdpa the products alone */
+    double ceiling;      /* seconds; 0: no matrix product, or not known */
+};
+/* Runs the pipeline as vqpipe_run does and measures it. *result may be given away unread: pass it to vqpipe_result_destroy. */
+VQP_EXPORT vqp_status vqpipe_measure(vqpipe *pipe, const struct vqpipe_run_params *params, vqpipe_bench **out,
+                                     vqpipe_result **result, struct vqp_error *err);
+VQP_EXPORT void vqpipe_bench_describe(const vqpipe_bench *b, struct vqpipe_bench_info *out);
+/* Op i of all programs in their order; NULL past the end. Owned by the bench. */
+VQP_EXPORT const struct vqpipe_bench_op *vqpipe_bench_at(const vqpipe_bench *b, uint32_t i);
+VQP_EXPORT void vqpipe_bench_destroy(vqpipe_bench *b);
 
 /* ---- looking inside --------------------------------------------------------------------------------------------- */
 
