@@ -164,13 +164,13 @@ static vqp_status compare_op(struct comparing *c, const struct place *at, struct
     const struct vqp_program_view *p = at->program;
     const struct vqp_op *op = &p->ops[at->op];
     void *one[VQP_OP_MAX_OUT] = {0}, *two[VQP_OP_MAX_OUT] = {0};
-    unsigned char *ties = NULL;
+    unsigned char *ties = calloc(p->vals[vqp_one_op_result(op, 0)].bytes + 1, 1);
+    if (!ties)
+        return no_memory(err);
     vqp_status st = VQP_OK;
     for (int k = 0; k < VQP_OP_MAX_OUT && !st; k++) {
         vqp_val v = vqp_one_op_result(op, k);
         if (v && (!(one[k] = malloc(p->vals[v].bytes + 1)) || !(two[k] = malloc(p->vals[v].bytes + 1))))
-            st = no_memory(err);
-        if (v && !k && !st && !(ties = calloc(p->vals[v].bytes + 1, 1)))
             st = no_memory(err);
     }
     if (!st)
@@ -251,8 +251,13 @@ static vqp_status compare_piece(struct comparing *c, struct vqp_session *s, cons
     const struct vqp_program_view *p = vqp_program_view(piece->program);
     struct place at = {piece, p, calloc(p->n_vals + 1u, sizeof *at.values), 0};
     uint32_t *last = calloc(p->n_vals + 1u, sizeof *last);
+    if (!at.values || !last) {
+        free(at.values);
+        free(last);
+        return no_memory(err);
+    }
     snprintf(c->report->first_backend, sizeof c->report->first_backend, "%s", piece->backend->name);
-    vqp_status st = at.values && last ? read_bound(s, &at, err) : no_memory(err);
+    vqp_status st = read_bound(s, &at, err);
     for (uint32_t i = 0; !st && i < p->n_ops; i++)
         for (int k = 0; k < VQP_OP_MAX_IN; k++)
             last[p->vals[p->ops[i].in[k]].root] = i;
@@ -264,7 +269,7 @@ static vqp_status compare_piece(struct comparing *c, struct vqp_session *s, cons
     }
     if (!st)
         st = write_bound(s, &at, err);
-    for (vqp_val v = 1; at.values && v < p->n_vals; v++)
+    for (vqp_val v = 1; v < p->n_vals; v++)
         if (!is_given(&p->vals[v]))
             free(at.values[v]);
     free(at.values);

@@ -5,7 +5,7 @@
 
 static const void *data_of(const struct vqp_choice *c, vqp_val v)
 {
-    return v ? c->values[c->program->vals[v].root] : NULL;
+    return c->values[c->program->vals[v].root];
 }
 
 static const struct vqp_shape *shape_of(const struct vqp_choice *c, vqp_val v)
@@ -71,7 +71,7 @@ static int draw_tie(const struct vqp_choice *c)
     struct draw d = {.par = posterior ? data_of(c, in[2]) : NULL,
                      .seed = data_of(c, rest[0]),
                      .eval = data_of(c, rest[1]),
-                     .noise = data_of(c, rest[2]),
+                     .noise = rest[2] ? data_of(c, rest[2]) : NULL,
                      .n_codes = shape->dim[2],
                      .n_classes = shape->dim[2],
                      .positions = shape->dim[1],

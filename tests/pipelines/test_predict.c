@@ -58,14 +58,14 @@ static void is_of_the_right_size(void)
 {
     double took = 0;
     struct vqpipe_run_params params = {.struct_size = sizeof params, .step = note, .step_ctx = &took};
-    struct vqpipe_prediction p = predict("4", "1");
+    struct vqpipe_prediction p = predict("2", "1");
     vqpipe_result *r = NULL;
-    vqpipe *pipe = open_pipe("4", "1");
+    vqpipe *pipe = open_pipe("2", "1");
     CU_ASSERT_EQUAL_FATAL(vqpipe_run(pipe, &params, &r, &err), VQP_OK);
     struct vqpipe_timings t = {.struct_size = sizeof t};
     vqpipe_result_timings(r, &t);
     CU_ASSERT(took > 0 && took <= t.steps);
-    CU_ASSERT(took / (4 * p.step) > 0.1 && took / (4 * p.step) < 10);
+    CU_ASSERT(took / (2 * p.step) > 0.1 && took / (2 * p.step) < 10);
     vqpipe_result_destroy(r);
     vqpipe_close(pipe);
 }
