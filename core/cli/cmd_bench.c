@@ -28,8 +28,8 @@ struct report {
 /* All ops of one kind in one program. */
 struct kind {
     const char *name;
-    uint32_t calls;
     double seconds, flops, bytes, ceiling;
+    uint32_t calls;
     int partly; /* an op of this kind has no ceiling */
 };
 
@@ -127,6 +127,12 @@ static void print_ops(const struct report *r, uint32_t phase)
     }
 }
 
+/* Whether the same thing took about as long every time. */
+static int is_steady(const struct vqpipe_bench_info *b)
+{
+    return b->step_high <= 1.2 * b->step_low && b->ceiling_high <= 1.2 * b->ceiling_low;
+}
+
 static void print_text(const struct report *r)
 {
     const struct vqpipe_bench_info *b = &r->info;
@@ -149,13 +155,16 @@ static void print_text(const struct report *r)
            b->measuring > 0 ? ", ceilings left out" : "");
     printf("peak memory  %9.1f MB\n", 1e-6 * (double)b->peak_memory);
     if (b->ceiling > 0 && b->step > 0)
-        printf("\nshare of the ceiling of the step: %.1f %%; its matrix products alone take %.4f s (measured %s, from "
-               "%.4f to %.4f s: share %.1f to %.1f %%)\n",
-               100 * b->ceiling / b->step, b->ceiling, b->samples ? "before, amid and after the steps" : "twice",
-               b->ceiling_low, b->ceiling_high, 100 * b->ceiling_low / b->step, 100 * b->ceiling_high / b->step);
+        printf(
+            "\nshare of the ceiling of the step: %.1f %%; its matrix products alone take %.4f s (measured before, amid "
+            "and after the steps, from %.4f to %.4f s: share %.1f to %.1f %%)\n",
+            100 * b->ceiling / b->step, b->ceiling, b->ceiling_low, b->ceiling_high, 100 * b->ceiling_low / b->step,
+            100 * b->ceiling_high / b->step);
     else
         printf("\nshare of the ceiling: not known, %s\n",
                b->no_ceiling ? b->no_ceiling : "the step has no matrix products");
+    if (!is_steady(b))
+        printf("these numbers scatter: is the machine busy? do not trust the share\n");
     if (b->no_profile)
         printf("time of each op: not known, %s\n", b->no_profile);
     for (uint32_t phase = 0; phase < N_PHASES; phase++)
@@ -215,11 +224,12 @@ static void print_json(const struct report *r)
     json_text("backend", b->backends);
     printf("\"images\":%u,\"batch\":%u,\"evaluations\":%u,\"start_up\":%.6f,\"load\":%.6f,\"compile\":%.6f,"
            "\"prepare\":%.6f,\"first_step\":%.6f,\"step\":%.9f,\"step_quartiles\":[%.9f,%.9f],\"step_samples\":%u,"
+           "\"steady\":%s,"
            "\"steps_per_second\":%.6f,\"finish\":%.6f,\"whole\":%.6f,\"measuring\":%.6f,\"peak_memory_bytes\":%" PRIu64
            ",",
            r->images, b->batch, b->evals, r->start_up, b->load, b->compile, b->prepare, b->first_step, b->step,
-           b->step_low, b->step_high, b->samples, b->step > 0 ? 1 / b->step : 0.0, b->finish, r->whole, b->measuring,
-           b->peak_memory);
+           b->step_low, b->step_high, b->samples, is_steady(b) ? "true" : "false", b->step > 0 ? 1 / b->step : 0.0,
+           b->finish, r->whole, b->measuring, b->peak_memory);
     if (b->ceiling > 0 && b->step > 0)
         printf("\"ceiling\":{\"seconds\":%.9f,\"low\":%.9f,\"high\":%.9f,\"share\":%.6f},", b->ceiling, b->ceiling_low,
                b->ceiling_high, b->ceiling / b->step);

@@ -29,8 +29,9 @@ struct vqpipe_bench {
     uint32_t last_ceiling;             /* entries of the step program: those before it */
     double *step_seconds, *op_seconds; /* a sample each: [n], [n][ops of the step] */
     uint32_t n_samples, cap_samples, evals_done;
-    uint64_t *ns; /* scratch for one piece */
-    int first_done, halfway;
+    uint64_t *ns;    /* scratch for one piece */
+    uint32_t rounds; /* of ceilings amid the steps */
+    int first_done;
 };
 
 /* ---- ops -------------------------------------------------------------------------------------------------------- */
@@ -79,7 +80,11 @@ static vqp_status list_ops(struct vqpipe_bench *b, struct vqp_error *err)
     b->first[VQP_N_PHASES] = all;
     b->ops = vqp_arena_alloc(&b->arena, all + 1, sizeof *b->ops);
     b->ns = vqp_arena_alloc(&b->arena, most + 1, sizeof *b->ns);
-    vqp_status st = b->ops && b->ns ? VQP_OK : vqp_fail(err, VQP_E_NOMEM, "measuring: out of memory");
+    vqp_status st = VQP_OK;
+    if (!b->ops || !b->ns) {
+        vqp_fail(err, VQP_E_NOMEM, "measuring: out of memory");
+        return VQP_E_NOMEM;
+    }
     for (uint32_t k = 0; !st && k < VQP_N_PHASES; k++) {
         b->n_ops = b->first[order[k]];
         for (const struct vqp_piece *p = s->piece[order[k]]; !st && p; p = p->next)
@@ -189,8 +194,10 @@ static vqp_status after_steps(struct vqpipe_bench *b, double seconds, uint32_t t
         return measure_step_ceilings(b, err);
     }
     st = add_sample(b, seconds, times, err);
-    if (!st && !b->halfway && 2 * b->evals_done >= b->session->assembly->n_evals) {
-        b->halfway = 1;
+    /* The first round was after the first step, the last one is before the picture; the others lie evenly between. */
+    uint64_t parts = VQP_CEILING_ROUNDS - 1, n = b->session->assembly->n_evals;
+    if (!st && b->rounds + 2 < VQP_CEILING_ROUNDS && parts * b->evals_done >= (b->rounds + 1) * n) {
+        b->rounds++;
         st = measure_step_ceilings(b, err);
     }
     return st;

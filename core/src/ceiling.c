@@ -12,7 +12,7 @@ static int same_value(const struct vqp_val_info *a, const struct vqp_val_info *b
 static int same_work(const struct vqp_program_view *p, const struct vqp_op *a, const struct vqp_program_view *q,
                      const struct vqp_op *b)
 {
-    if (a->kind != b->kind || a->flags != b->flags || memcmp(&a->u, &b->u, sizeof a->u))
+    if (a->kind != b->kind || a->flags != b->flags || memcmp(a->u.raw, b->u.raw, sizeof a->u.raw))
         return 0;
     for (int k = 0; k < VQP_OP_MAX_IN; k++)
         if (!a->in[k] != !b->in[k] || (a->in[k] && !same_value(&p->vals[a->in[k]], &q->vals[b->in[k]])))

@@ -4,7 +4,7 @@
 #include "session.h"
 
 enum {
-    VQP_CEILING_ROUNDS = 3
+    VQP_CEILING_ROUNDS = 5
 };
 struct vqp_ceiling {
     const struct vqp_piece *piece;

@@ -53,18 +53,21 @@ static void list(const struct visit *v, const struct vqp_host *host, const struc
     }
     vqp_status st = c->v.backend->devices(host, NULL, 0, &n, &err);
     n = n < MOST ? n : MOST;
-    if (!st && n && !(d = calloc(n, sizeof *d)))
-        st = vqp_fail(&err, VQP_E_NOMEM, "out of memory");
-    for (uint32_t i = 0; d && i < n; i++)
-        d[i].struct_size = sizeof *d;
-    uint32_t have = n;
-    if (!st && n)
+    if (!st && n) {
+        if (!(d = calloc(n, sizeof *d))) {
+            tell_none(v, c->name, "out of memory");
+            return;
+        }
+        for (uint32_t i = 0; i < n; i++)
+            d[i].struct_size = sizeof *d;
+        uint32_t have = n;
         st = c->v.backend->devices(host, d, n, &have, &err);
+        for (uint32_t i = 0; !st && i < n && i < have; i++)
+            tell(v, c->name, &d[i]);
+        free(d);
+    }
     if (st || !n)
         tell_none(v, c->name, st ? *err.msg ? err.msg : "it failed and does not say why" : "no device");
-    for (uint32_t i = 0; !st && i < n && i < have; i++)
-        tell(v, c->name, &d[i]);
-    free(d);
 }
 
 void vqpipe_each_device(vqpipe_context *ctx, void (*each)(void *user, const struct vqpipe_device *device), void *user)

@@ -103,7 +103,7 @@ static void has_no_ceiling_where_the_backend_has_none(void)
     CU_ASSERT_EQUAL(info.step, info.first_step);
     CU_ASSERT_EQUAL(info.ceiling, 0);
     CU_ASSERT_PTR_NOT_NULL_FATAL(info.no_ceiling);
-    CHECK_STR_HAS(info.no_ceiling, "reference");
+    CHECK_STR_HAS(info.no_ceiling ? info.no_ceiling : "", "reference");
     vqpipe_bench_destroy(b);
     vqpipe_result_destroy(r);
     vqpipe_close(p);

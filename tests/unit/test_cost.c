@@ -19,7 +19,7 @@ static vqp_status weight(void *ctx, const char *owner, const char *name, struct 
     (void)name;
     (void)err;
     *out = (struct vqp_tensor_view){
-        .dtype = VQP_F16, .shape = vqp_shape2(6, 8), .data = half, .bytes = 6 * 8 * sizeof *half};
+        .dtype = VQP_F16, .shape = vqp_shape2(6, 8), .data = half, .bytes = sizeof *half * 6 * 8};
     return VQP_OK;
 }
 
