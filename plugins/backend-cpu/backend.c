@@ -205,6 +205,7 @@ static void destroy(void *self)
         dnnl_stream_destroy(cpu->stream);
     vqp_cpu_engine_destroy(cpu->engine);
     vqp_hb_destroy(&cpu->hb);
+    omp_pause_resource_all(omp_pause_soft); /* ends this caller's threads; a later run makes new ones */
 }
 
 static vqp_status create(const struct vqp_create_args *args, void **self, struct vqp_error *err)
