@@ -370,9 +370,10 @@ static void prompts_and_flags(void)
         {"89 --set without =", "$R --set run.steps", 2, "--set: 'run.steps'"},
         {"89 a device without backend", "$R --backend :1", 2, "--backend"},
         {"a long run says how long",
-         "timeout -s INT 5 $V run $S/pipelines/vqdiffusion.yaml -n 1024 --backend reference -o out/x.png 2>&1 | "
-         "grep -c 'this will take about [0-9.]* [mh].* and [0-9]* MB of memory\\|after the first step: about' | grep "
-         "-qx 2",
+         "$V run $S/pipelines/vqdiffusion.yaml -n 1024 --set run.batch_size=1 --backend reference -o out/x.png >f 2>&1 "
+         "&\n"
+         "p=$!; both() { grep -c 'take about [0-9.]* [mh].* and [0-9]* MB of memory\\|after the first step: about' f | "
+         "grep -qx 2; }\nfor i in $(seq 400); do both && break; sleep 0.1; done; kill -INT $p; wait $p; both",
          0, NULL},
         {"a long run told to be quiet says nothing",
          "timeout -s INT 1 $V run $S/pipelines/vqdiffusion.yaml -n 64 --backend reference -q -o out/x.png > said 2>&1; "
@@ -406,6 +407,10 @@ static void prompts_and_flags(void)
          "'import json,sys; json.load(sys.stdin)'",
          0, NULL},
         {"bench shows each op", "$V bench p.yaml -qv | grep -q 'linear .*@ denoiser/blocks.0'", 0, NULL},
+        {"bench stopped by SIGINT",
+         "$V bench $S/pipelines/vqdiffusion.yaml -q --backend reference -o out/x.png & p=$!; sleep 1; kill -INT $p; "
+         "wait $p",
+         130, NULL},
         {"bench to stdout", "$V bench p.yaml -q -o -", 2, "stdout takes the report"},
         {"bench with --dump", "$V bench p.yaml -q --dump d", 2, "--dump is no option of vqpipe bench"},
         {"bench of bad steps", "$V bench p.yaml -q --steps 0", 2, "steps"},
