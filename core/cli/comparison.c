@@ -30,6 +30,11 @@ static void print_json(const struct vqpipe_comparison *c)
     printf(",\"evals\":%u,\"evals_total\":%u,\"ops\":%" PRIu64 ",\"near_ties\":%" PRIu64, c->evals, c->evals_total,
            c->ops, c->near_ties);
     put_number("largest_error", c->worst);
+    printf(",\"kinds\":[");
+    for (uint32_t i = 0; i < c->n_kinds; i++)
+        printf("%s{\"kind\":\"%s\",\"ops\":%" PRIu64 ",\"largest_error\":%.9g}", i ? "," : "", c->kinds[i].kind,
+               c->kinds[i].ops, c->kinds[i].worst);
+    printf("]");
     put_string("phase", c->phase);
     put_string("op", c->op);
     put_string("scope", c->scope);
@@ -65,6 +70,12 @@ static void print_text(const struct vqpipe_comparison *c)
            "allowed%s%s%s%s%s",
            c->first_backend, c->second_backend, c->ops, c->evals, c->evals_total, c->worst, c->op[0] ? ", " : "", c->op,
            c->op[0] ? " in " : "", c->scope, step);
+    const char *before = "; by kind ";
+    for (uint32_t i = 0; i < c->n_kinds; i++)
+        if (c->kinds[i].worst > 0) {
+            printf("%s%s %.2g", before, c->kinds[i].kind, c->kinds[i].worst);
+            before = ", ";
+        }
     if (c->near_ties)
         printf("; %" PRIu64 " near-ties", c->near_ties);
     printf("\n");

@@ -61,7 +61,7 @@ vqp_status vqp_plan_arena(const struct vqp_op *ops, uint32_t n_ops, struct vqp_v
 
 /* One line an op: "%12 f32[2,256,192] = linear %10, w:blocks.0.attn1.to_q.weight, ... act=silu   @ denoiser/blocks.0". */
 void vqp_program_dump(const struct vqp_program_view *v, FILE *f);
-/* "f32[2,256,192] f32[192,192] -> f32[2,256,192]": the operands and results of op i, cut at n - 1 bytes. Returns buf. */
+/* "f32[2,256,192], f32[192,192] -> f32[2,256,192]": the operands and results of op i, cut at n - 1 bytes. Returns buf. */
 char *vqp_op_shapes(const struct vqp_program_view *v, uint32_t i, char *buf, size_t n);
 
 #endif

@@ -60,25 +60,18 @@ static void describe_index(const struct vqp_shape *s, uint64_t at, char *buf, si
     snprintf(buf, size, "%s", vqp_shape_text(&index, text));
 }
 
-/* "f32[2,64,32], w f32[32,32] -> f32[2,64,32]" */
-static void describe_operands(const struct place *at, char *buf, size_t size)
+/* The line of this kind; NULL where there are more than can be. */
+static struct vqpipe_kind_error *kind_error(struct vqpipe_comparison *r, uint32_t kind)
 {
-    const struct vqp_op *op = &at->program->ops[at->op];
-    size_t n = 0;
-    int count = 0;
-    *buf = 0;
-    for (int k = 0; k < VQP_OP_MAX_IN + VQP_OP_MAX_OUT && n < size; k++) {
-        vqp_val v = k < VQP_OP_MAX_IN ? op->in[k] : op->out[k - VQP_OP_MAX_IN];
-        char text[VQP_SHAPE_TEXT];
-        if (!v)
-            continue;
-        const struct vqp_val_info *info = &at->program->vals[v];
-        n += (size_t)snprintf(buf + n, size - n, "%s%s%s",
-                              k == VQP_OP_MAX_IN ? " -> "
-                              : count++          ? ", "
-                                                 : "",
-                              vqp_dtype_name(info->dtype), vqp_shape_text(&info->shape, text));
-    }
+    const char *name = vqp_op_name(kind);
+    uint32_t i = 0;
+    while (i < r->n_kinds && strcmp(r->kinds[i].kind, name))
+        i++;
+    if (i == VQPIPE_MAX_KINDS)
+        return NULL;
+    if (i == r->n_kinds)
+        snprintf(r->kinds[r->n_kinds++].kind, sizeof r->kinds[i].kind, "%s", name);
+    return &r->kinds[i];
 }
 
 static void write_place(const struct comparing *c, const struct place *at)
@@ -88,7 +81,7 @@ static void write_place(const struct comparing *c, const struct place *at)
     snprintf(r->op, sizeof r->op, "%s", vqp_op_name(at->program->ops[at->op].kind));
     snprintf(r->phase, sizeof r->phase, "%s", phases[c->phase]);
     snprintf(r->scope, sizeof r->scope, "%s", at->program->op_scope[at->op]);
-    describe_operands(at, r->operands, sizeof r->operands);
+    vqp_op_shapes(at->program, at->op, r->operands, sizeof r->operands);
     r->eval = c->eval;
 }
 
@@ -134,6 +127,11 @@ static int compare_result(struct comparing *c, const struct place *at, int k, vo
         }
         if (!different++)
             first = i;
+    }
+    struct vqpipe_kind_error *kind = kind_error(r, op->kind);
+    if (kind) {
+        kind->ops += k == 0;
+        kind->worst = worst > kind->worst ? worst : kind->worst;
     }
     if (!different && worst <= r->worst)
         return 0;

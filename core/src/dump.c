@@ -185,7 +185,7 @@ char *vqp_op_shapes(const struct vqp_program_view *p, uint32_t i, char *buf, siz
     for (int k = 0; k < VQP_OP_MAX_IN + VQP_OP_MAX_OUT && used < n; k++) {
         vqp_val v = k < VQP_OP_MAX_IN ? op->in[k] : op->out[k - VQP_OP_MAX_IN];
         char shape[VQP_SHAPE_TEXT];
-        const char *before = k == VQP_OP_MAX_IN ? " -> " : used ? " " : "";
+        const char *before = k == VQP_OP_MAX_IN ? " -> " : used ? ", " : "";
         if (v)
             used += (size_t)snprintf(buf + used, n - used, "%s%s%s", before, vqp_dtype_name(p->vals[v].dtype),
                                      vqp_shape_text(&p->vals[v].shape, shape));

@@ -591,7 +591,16 @@ static void print_vqpipe(void)
     FIELD(vqpipe_comparison, allowed);
     FIELD(vqpipe_comparison, n_different);
     FIELD(vqpipe_comparison, n_elements);
+    FIELD(vqpipe_comparison, n_kinds);
+    FIELD(vqpipe_comparison, reserved);
+    FIELD(vqpipe_comparison, kinds);
     END();
+    STRUCT(vqpipe_kind_error);
+    FIELD(vqpipe_kind_error, kind);
+    FIELD(vqpipe_kind_error, ops);
+    FIELD(vqpipe_kind_error, worst);
+    END();
+    VALUE(VQPIPE_MAX_KINDS);
     STRUCT(vqpipe_timings);
     FIELD(vqpipe_timings, struct_size);
     FIELD(vqpipe_timings, evals);

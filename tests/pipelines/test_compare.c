@@ -39,6 +39,12 @@ static void finds_that_a_backend_agrees_with_itself(void)
     CU_ASSERT_EQUAL(c.worst, 0);
     CU_ASSERT_STRING_EQUAL(c.first_backend, "reference");
     CU_ASSERT(c.ops > 50);
+    uint64_t ops = 0;
+    for (uint32_t i = 0; i < c.n_kinds; i++) {
+        ops += c.kinds[i].ops;
+        CU_ASSERT_EQUAL(c.kinds[i].worst, 0);
+    }
+    CU_ASSERT_EQUAL(ops, c.ops);
     vqpipe_close(p);
 }
 

@@ -110,6 +110,15 @@ VQP_EXPORT vqp_status vqpipe_predict(vqpipe *pipe, struct vqpipe_prediction *out
 
 /* ---- comparing two backends ------------------------------------------------------------------------------------- */
 
+/* The ops of one kind that were compared, and the largest error that was accepted, as a share of what such an op may be off. */
+struct vqpipe_kind_error {
+    char kind[24];
+    uint64_t ops;
+    double worst;
+};
+enum {
+    VQPIPE_MAX_KINDS = 64
+};
 /* What two backends make of the same inputs. Every op runs alone on both; its inputs are the first backend's values, so that
  * errors do not add up. `op` to `operands` say where: the first difference, or without one the op with the largest error. */
 struct vqpipe_comparison {
@@ -125,6 +134,8 @@ struct vqpipe_comparison {
     char index[160];                                   /* of the first element that differs: "[0,3,17]" */
     double first, second, allowed;    /* that element on both, and how far they may be apart; 0: not at all */
     uint64_t n_different, n_elements; /* in this result */
+    uint32_t n_kinds, reserved;
+    struct vqpipe_kind_error kinds[VQPIPE_MAX_KINDS]; /* in the order in which they were met */
 };
 /* Runs the pipeline's programs op by op on its own backends and on `backend` (NAME[:DEVICE], at precision f32) and stops at the
  * first difference beyond the tolerances of docs/ops.md, each taken twice where both backends are f32: each side may be off once.
@@ -199,7 +210,7 @@ struct vqpipe_bench_info {
 struct vqpipe_bench_op {
     uint32_t struct_size, phase; /* 0 prepare, 1 step, 2 finish */
     const char *kind, *scope,
-        *shapes;         /* "linear", "denoiser/blocks.0/attn1", "f32[2,256,192] f32[192,192] -> f32[2,256,192]" */
+        *shapes;         /* "linear", "denoiser/blocks.0/attn1", "f32[2,256,192], f32[192,192] -> f32[2,256,192]" */
     double seconds;      /* of a step's op the median over the samples; 0 without a profile */
     double flops, bytes; /* docs/bench.md; of linear, conv2d and sdpa the products alone */
     double ceiling;      /* seconds; 0: no matrix product, or not known */
