@@ -36,7 +36,7 @@ void vqp_prediction_start(struct vqp_prediction *p, const struct vqp_args *args,
 void vqp_prediction_step(struct vqp_prediction *p, const struct vqpipe_step_event *ev)
 {
     char text[32];
-    if (!p->known || p->corrected > 0 || ev->eval || ev->first_image || !(p->guess.step > 0))
+    if (!p->known || p->corrected > 0 || ev->eval != ev->first_eval || ev->first_image || !(p->guess.step > 0))
         return;
     const struct vqpipe_prediction *g = &p->guess;
     double factor = ev->eval_seconds / g->step;

@@ -37,7 +37,7 @@ static void describe(const struct vqp_progress *p, const struct vqpipe_step_even
                  ev->images_total);
     double seconds = ev->elapsed - p->first_at, share = done - p->first_done;
     if (seconds > 0 && share > 0) {
-        double step_share = (double)ev->n_images / (double)ev->images_total / ev->n_evals;
+        double step_share = (double)ev->n_images / (double)ev->images_total / (ev->n_evals - ev->first_eval);
         snprintf(speed, sizeof speed, "  %.3g steps/s  %.0f s left", share / step_share / seconds,
                  seconds / share * (1 - done));
     }
@@ -55,7 +55,7 @@ void vqp_progress_step(struct vqp_progress *p, const struct vqpipe_step_event *e
         json_event(ev);
         return;
     }
-    double step = (ev->eval + 1.0) / ev->n_evals;
+    double step = (ev->eval + 1.0 - ev->first_eval) / (ev->n_evals - ev->first_eval);
     double done = (ev->first_image + ev->n_images * step) / ev->images_total;
     int last = ev->eval + 1 == ev->n_evals && ev->first_image + ev->n_images == ev->images_total;
     if (p->first_at == 0) {

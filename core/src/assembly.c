@@ -461,6 +461,7 @@ static vqp_status plan_evaluations(struct vqp_assembly *a, struct vqp_error *err
                                  .train_steps = a->denoiser.train_steps,
                                  .n_tokens = a->n_tokens,
                                  .n_codes = a->denoiser.n_codes,
+                                 .first_step = (uint32_t)run->start_step,
                                  .guidance = (float)run->guidance_scale};
     struct vqp_error e = {0};
     int32_t n = v->plan(s->self, &args, NULL, 0, &e);
@@ -480,6 +481,16 @@ static vqp_status plan_evaluations(struct vqp_assembly *a, struct vqp_error *err
                          : vqp_fail(err, VQP_E_PLUGIN, "scheduler (%s) counts %d evaluations, then plans %d", s->use, n,
                                     again);
     a->n_evals = (uint32_t)n;
+    a->first_eval = (uint32_t)run->start_step;
+    if (a->first_eval >= a->n_evals)
+        return vqp_fail(err, VQP_E_ARG,
+                        "run.start_step is %" PRIu32 ", but there are %" PRId32 " evaluations; give 0 to %" PRId32,
+                        a->first_eval, n, n - 1);
+    if (a->first_eval && !VQP_HAS(v, record_start))
+        return vqp_fail(err, VQP_E_ARG,
+                        "scheduler (%s) cannot noise given ids, so that it starts at the beginning alone; leave out "
+                        "run.start_step, or use another scheduler",
+                        s->use);
     a->truncates = (v->flags & VQP_SCHED_TRUNCATES) || run->truncation_rate < 1.0;
     return VQP_OK;
 }

@@ -50,7 +50,7 @@ struct vqp_assembly {
     uint32_t n_tokens, guided, encode_negative,
         truncates; /* guided: guidance_scale > 1 and the denoiser is conditioned */
     struct vqp_eval *evals;
-    uint32_t n_evals;
+    uint32_t n_evals, first_eval; /* those before first_eval are not run: run.start_step */
 };
 /* Everything that can be known before a program is recorded. */
 vqp_status vqp_assembly_create(struct vqpipe_context *ctx, const struct vqp_pipe_host *host,

@@ -195,7 +195,7 @@ static vqp_status after_steps(struct vqpipe_bench *b, double seconds, uint32_t t
     }
     st = add_sample(b, seconds, times, err);
     /* The first round was after the first step, the last one is before the picture; the others lie evenly between. */
-    uint64_t parts = VQP_CEILING_ROUNDS - 1, n = b->session->assembly->n_evals;
+    uint64_t parts = VQP_CEILING_ROUNDS - 1, n = b->session->assembly->n_evals - b->session->assembly->first_eval;
     if (!st && b->rounds + 2 < VQP_CEILING_ROUNDS && parts * b->evals_done >= (b->rounds + 1) * n) {
         b->rounds++;
         st = measure_step_ceilings(b, err);

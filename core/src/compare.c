@@ -304,14 +304,14 @@ static vqp_status on_phase(void *ctx, struct vqp_session *s, uint32_t phase, uin
                            struct vqp_error *err)
 {
     struct comparing *c = ctx;
-    uint32_t n = c->pipe->assembly->n_evals;
+    uint32_t n = c->pipe->assembly->n_evals, first = c->pipe->assembly->first_eval;
     vqp_status st = VQP_OK;
-    c->report->evals_total = n;
+    c->report->evals_total = n - first;
     if (phase != VQP_STEP)
         return compare_phase(c, s, phase, 0, err);
     for (uint32_t end = eval + times; !st && eval < end;) {
         uint32_t alone = 0;
-        while (eval + alone < end && eval + alone >= FIRST_EVALS && eval + alone + 1 < n)
+        while (eval + alone < end && eval + alone >= first + FIRST_EVALS && eval + alone + 1 < n)
             alone++;
         if (alone)
             st = vqp_session_run(s, phase, alone, err);

@@ -175,6 +175,8 @@ struct vqp_session_key vqp_pipe_key(const struct vqpipe *pipe, uint32_t batch, u
                                     .truncates = a->truncates,
                                     .noise = a->settings.run.rng == VQP_RNG_TORCH_CPU,
                                     .dump = dump,
+                                    .start = a->first_eval > 0,
+                                    .pinned = a->settings.run.pin && *a->settings.run.pin,
                                     .table_rows = (a->n_evals + 1023) / 1024 * 1024};
 }
 

@@ -196,9 +196,9 @@ vqp_status vqpipe_predict(vqpipe *pipe, struct vqpipe_prediction *out, struct vq
         st = phase_seconds(s, VQP_FINISH, &rates, &p.finish, &e);
     if (st)
         return vqp_fail(err, st, "prediction: %s", e.msg);
-    p.evals = a->n_evals;
+    p.evals = a->n_evals - a->first_eval;
     p.batches = batches;
-    p.seconds = batches * (p.prepare + a->n_evals * p.step + p.finish);
+    p.seconds = batches * (p.prepare + p.evals * p.step + p.finish);
     p.memory_bytes = resident() + (s->compiled ? 0 : copies_of_weights(s) + buffers_of(s)) +
                      (uint64_t)a->n_images * s->image_w * s->image_h * 3 * (sizeof(float) + 1);
     memcpy(out, &p, p.struct_size < sizeof p ? p.struct_size : sizeof p);

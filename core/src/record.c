@@ -209,35 +209,19 @@ static vqp_status record_text(struct recorder *r)
     return VQP_OK;
 }
 
-static vqp_status record_prepare(struct recorder *r)
-{
-    struct vqp_instance *den = vqp_component_of(r->a, VQP_IFACE_DENOISER);
-    begin_phase(r, VQP_PREPARE);
-    vqp_status st = r->a->denoiser.n_conds ? record_text(r) : VQP_OK;
-    if (!st && VQP_HAS(den->component->v.denoiser, record_prepare)) {
-        if ((st = move_to(r, den->backend)))
-            return st;
-        den->component->v.denoiser->record_prepare(den->self, program_for(r, VQP_IFACE_DENOISER), r->s->key.batch,
-                                                   r->s->key.guided);
-    }
-    return st ? st : end_piece(r);
-}
+/* ---- the start --------------------------------------------------------------------------------------------------- */
 
-/* ---- step ------------------------------------------------------------------------------------------------------- */
-
-/* This piece's row of the evaluation table. Every piece keeps a counter of its own and advances it at its end. */
-static void take_row(struct recorder *r)
+/* Columns of the evaluation table at `counter`, for the open piece. */
+static void take_columns(struct recorder *r, vqp_val counter)
 {
     vqp_program *p = program_for(r, 0);
     int64_t rows = r->s->key.table_rows;
-    struct vqp_shape one = vqp_shape1(1), column = vqp_shape1(rows), params = vqp_shape2(rows, 12);
-    char name[32];
-    snprintf(name, sizeof name, "eval.%u", r->n_pieces - 1);
-    r->counter = api->state(p, name, VQP_I32, &one, NULL);
-    r->t = vqp_take(api, p, api->input(p, "table.t", VQP_I32, &column), r->counter);
-    r->tf = vqp_take(api, p, api->input(p, "table.tf", VQP_F32, &column), r->counter);
-    r->guide = vqp_take(api, p, api->input(p, "table.guide", VQP_F32, &column), r->counter);
-    r->par = vqp_take(api, p, api->input(p, "table.par", VQP_F32, &params), r->counter);
+    struct vqp_shape column = vqp_shape1(rows), params = vqp_shape2(rows, 12);
+    r->counter = counter;
+    r->t = vqp_take(api, p, api->input(p, "table.t", VQP_I32, &column), counter);
+    r->tf = vqp_take(api, p, api->input(p, "table.tf", VQP_F32, &column), counter);
+    r->guide = vqp_take(api, p, api->input(p, "table.guide", VQP_F32, &column), counter);
+    r->par = vqp_take(api, p, api->input(p, "table.par", VQP_F32, &params), counter);
 }
 
 static struct vqp_step step_values(const struct recorder *r, vqp_val tokens)
@@ -250,6 +234,79 @@ static struct vqp_step step_values(const struct recorder *r, vqp_val tokens)
                              .tf = r->tf,
                              .par = r->par,
                              .eval = r->counter};
+}
+
+/* What a scheduler has besides: seeds and, under rng torch-cpu, the reference's draws. */
+static void add_randomness(struct recorder *r, struct vqp_step *step)
+{
+    vqp_program *p = r->piece->program;
+    int64_t B = r->s->key.batch;
+    struct vqp_shape seeds = vqp_shape2(B, 2), noise = vqp_shape1(B * r->a->n_tokens * (r->a->denoiser.n_codes + 1ll));
+    step->seed = api->input(p, "seeds", VQP_I32, &seeds);
+    step->noise = r->s->key.noise ? api->input(p, "noise", VQP_F32, &noise) : 0;
+}
+
+/* Writes `next` to the state `tokens`, but for pinned places: these stay as given, whatever the scheduler makes of them. */
+static void store_tokens(struct recorder *r, vqp_val tokens, vqp_val next)
+{
+    static const int32_t FREE = -1;
+    vqp_program *p = program_for(r, 0);
+    if (r->s->key.pinned) {
+        struct vqp_shape grid = api->describe(p, tokens)->shape, one = vqp_shape1(1);
+        vqp_val pin = api->input(p, "pin", VQP_I32, &grid);
+        api->scope(p, "pin");
+        vqp_val none = api->constant(p, "free", VQP_I32, &one, &FREE);
+        next = vqp_where(api, p, vqp_compare(api, p, VQP_CMP_GT, pin, none), pin, next);
+        api->scope(p, NULL);
+    }
+    vqp_store(api, p, tokens, next);
+}
+
+/* run.start_step: clean ids become those of the first evaluation. */
+static vqp_status record_start(struct recorder *r)
+{
+    struct vqp_instance *sch = vqp_component_of(r->a, VQP_IFACE_SCHEDULER);
+    struct vqp_shape grid = vqp_shape2(r->s->key.batch, r->a->n_tokens), one = vqp_shape1(1);
+    vqp_status st = move_to(r, sch->backend);
+    if (st)
+        return st;
+    vqp_program *p = program_for(r, 0);
+    take_columns(r, api->input(p, "first_eval", VQP_I32, &one));
+    vqp_val tokens = api->state(p, "tokens", VQP_I32, &grid, NULL);
+    struct vqp_step step = step_values(r, tokens);
+    add_randomness(r, &step);
+    vqp_val noised = sch->component->v.scheduler->record_start(sch->self, program_for(r, VQP_IFACE_SCHEDULER), &step);
+    if ((st = expect(r, VQP_IFACE_SCHEDULER, "the start tokens", noised, VQP_I32, grid)))
+        return st;
+    store_tokens(r, tokens, noised);
+    return VQP_OK;
+}
+
+static vqp_status record_prepare(struct recorder *r)
+{
+    struct vqp_instance *den = vqp_component_of(r->a, VQP_IFACE_DENOISER);
+    begin_phase(r, VQP_PREPARE);
+    vqp_status st = r->a->denoiser.n_conds ? record_text(r) : VQP_OK;
+    if (!st && VQP_HAS(den->component->v.denoiser, record_prepare)) {
+        if ((st = move_to(r, den->backend)))
+            return st;
+        den->component->v.denoiser->record_prepare(den->self, program_for(r, VQP_IFACE_DENOISER), r->s->key.batch,
+                                                   r->s->key.guided);
+    }
+    if (!st && r->s->key.start)
+        st = record_start(r);
+    return st ? st : end_piece(r);
+}
+
+/* ---- step ------------------------------------------------------------------------------------------------------- */
+
+/* This piece's row of the evaluation table. Every piece keeps a counter of its own and advances it at its end. */
+static void take_row(struct recorder *r)
+{
+    char name[32];
+    struct vqp_shape one = vqp_shape1(1);
+    snprintf(name, sizeof name, VQP_COUNTER_NAME, r->n_pieces - 1);
+    take_columns(r, api->state(program_for(r, 0), name, VQP_I32, &one, NULL));
 }
 
 static vqp_status record_step(struct recorder *r)
@@ -291,17 +348,14 @@ static vqp_status record_step(struct recorder *r)
         logp = api->link(p, "logp");
         tokens = api->state(p, "tokens", VQP_I32, &grid, NULL);
     }
-    struct vqp_shape seeds = vqp_shape2(B, 2), noise = vqp_shape1(B * N * (C + 1));
     step = step_values(r, tokens);
     step.logp = logp;
-    step.seed = api->input(p, "seeds", VQP_I32, &seeds);
-    step.noise = key->noise ? api->input(p, "noise", VQP_F32, &noise) : 0;
+    add_randomness(r, &step);
     vqp_val next = sch->component->v.scheduler->record_step(sch->self, program_for(r, VQP_IFACE_SCHEDULER), &step);
     if ((st = expect(r, VQP_IFACE_SCHEDULER, "the next tokens", next, VQP_I32, grid)))
         return st;
-    p = program_for(r, 0);
-    vqp_store(api, p, tokens, next);
-    vqp_advance(api, p, r->counter);
+    store_tokens(r, tokens, next);
+    vqp_advance(api, r->piece->program, r->counter);
     return end_piece(r);
 }
 

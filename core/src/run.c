@@ -1,10 +1,11 @@
 #include "run.h"
 #include "mt19937.h"
-#include "npy.h"
 #include "pipeline.h"
 #include "prompts.h"
+#include "record.h"
 #include "result.h"
 #include "stages.h"
+#include "start.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct run {
     struct vqp_mt19937 torch;
     int32_t *ids, *end; /* token ids of every prompt, and of the negative one last: [P+1,L], [P+1] */
     uint32_t n_prompts;
+    int32_t *pin; /* [images,N], -1 where free; NULL: nothing is pinned */
     float *noise;
     double start;
 };
@@ -68,46 +70,6 @@ static vqp_status set_seeds(struct run *r, struct vqp_error *err)
     }
     for (uint32_t k = 0; k < B; k++)
         r->result->seeds[k] = first + step * k;
-    return st;
-}
-
-/* ---- start ids -------------------------------------------------------------------------------------------------- */
-
-static vqp_status check_ids(const int32_t *ids, uint64_t n, const char *what, uint32_t limit, struct vqp_error *err)
-{
-    for (uint64_t i = 0; i < n; i++)
-        if (ids[i] < 0 || (uint32_t)ids[i] >= limit)
-            return vqp_fail(err, VQP_E_ARG, "%s: id %" PRId32 " at index %" PRIu64 " is outside 0..%u", what, ids[i], i,
-                            limit - 1);
-    return VQP_OK;
-}
-
-static vqp_status set_start(struct run *r, struct vqp_error *err)
-{
-    const char *path = r->a->settings.run.latents;
-    uint64_t want = (uint64_t)r->result->n * r->a->n_tokens;
-    const int32_t *ids = r->pipe->latents;
-    uint64_t n = r->pipe->n_latents;
-    int32_t *loaded = NULL;
-    vqp_status st = VQP_OK;
-    if (!ids && path && *path) {
-        struct vqp_shape shape;
-        if ((st = vqp_npy_load(path, VQP_I32, VQP_E_ARG, &shape, (void **)&loaded, err)))
-            return st;
-        n = 1;
-        for (uint32_t i = 0; i < shape.rank; i++)
-            n *= (uint64_t)shape.dim[i];
-        ids = loaded;
-    }
-    const char *what = loaded ? path : "latents";
-    if (ids && n != want)
-        st = vqp_fail(err, VQP_E_ARG, "%s: %" PRIu64 " ids, but %u images of %u tokens need %" PRIu64, what, n,
-                      r->result->n, r->a->n_tokens, want);
-    if (!st && ids)
-        st = check_ids(ids, n, what, r->a->denoiser.n_vocab, err);
-    for (uint64_t i = 0; !st && i < want; i++)
-        r->result->ids[i] = ids ? ids[i] : (int32_t)r->a->denoiser.mask_id;
-    free(loaded);
     return st;
 }
 
@@ -198,6 +160,13 @@ static vqp_status upload_text(struct run *r, struct vqp_session *s, uint32_t fir
 
 /* ---- steps ------------------------------------------------------------------------------------------------------ */
 
+static vqp_status noise_room(struct run *r, uint64_t floats, struct vqp_error *err)
+{
+    if (!r->noise && !(r->noise = calloc(floats, sizeof *r->noise)))
+        return vqp_fail(err, VQP_E_NOMEM, "run: out of memory");
+    return VQP_OK;
+}
+
 /* The reference's own draws of one evaluation. */
 static vqp_status upload_noise(struct run *r, struct vqp_session *s, const struct vqp_eval *e, struct vqp_error *err)
 {
@@ -207,9 +176,9 @@ static vqp_status upload_noise(struct run *r, struct vqp_session *s, const struc
     struct vqp_error why = {0};
     if (!s->key.noise)
         return VQP_OK;
-    if (!r->noise && !(r->noise = calloc(all, sizeof *r->noise)))
-        return vqp_fail(err, VQP_E_NOMEM, "run: out of memory");
-    vqp_status st = VQP_OK;
+    vqp_status st = noise_room(r, all, err);
+    if (st)
+        return st;
     if (VQP_HAS(sch->component->v.scheduler, fill_noise))
         st = sch->component->v.scheduler->fill_noise(sch->self, e, s->key.batch, (uint32_t)N, (uint32_t)C,
                                                      vqp_mt19937_fill, &r->torch, r->noise, all, &why);
@@ -218,6 +187,30 @@ static vqp_status upload_noise(struct run *r, struct vqp_session *s, const struc
     if (st)
         return vqp_fail(err, st, "scheduler (%s): %s", sch->use, why.msg);
     return vqp_session_upload(s, "noise", r->noise, all * sizeof *r->noise, err);
+}
+
+/* What the first evaluation begins with: ids, the places that stay, its index, and noise for the ids where they need it. */
+static vqp_status upload_start(struct run *r, struct vqp_session *s, uint32_t first, const int32_t *ids,
+                               struct vqp_error *err)
+{
+    uint64_t N = r->a->n_tokens, places = s->key.batch * N, draws = places * (r->a->denoiser.n_codes + 1ull);
+    int32_t index = (int32_t)r->a->first_eval;
+    vqp_status st = vqp_session_upload(s, "tokens", ids, places * sizeof *ids, err);
+    if (!st && r->pin)
+        st = vqp_session_upload(s, "pin", r->pin + first * N, places * sizeof *r->pin, err);
+    if (!st)
+        st = vqp_session_upload(s, "first_eval", &index, sizeof index, err);
+    for (uint32_t i = 0; !st && i < VQP_MAX_BACKENDS; i++) {
+        char name[32];
+        snprintf(name, sizeof name, VQP_COUNTER_NAME, i);
+        st = vqp_session_upload(s, name, &index, sizeof index, err);
+    }
+    if (st || !s->key.start || !s->key.noise)
+        return st;
+    if ((st = noise_room(r, draws, err)))
+        return st;
+    vqp_mt19937_uniform(&r->torch, r->noise, draws);
+    return vqp_session_upload(s, "noise", r->noise, draws * sizeof *r->noise, err);
 }
 
 /* A backend writes -1 where a column of logits has no usable number. */
@@ -245,6 +238,7 @@ static vqp_status tell(struct run *r, const struct vqp_session *s, uint32_t firs
     struct vqpipe_step_event ev = {.struct_size = sizeof ev,
                                    .eval = eval,
                                    .n_evals = n,
+                                   .first_eval = r->a->first_eval,
                                    .timestep = r->a->evals[eval].t,
                                    .first_image = first,
                                    .n_images = s->key.batch,
@@ -271,7 +265,7 @@ static vqp_status run_steps(struct run *r, struct vqp_session *s, uint32_t first
         s->key.noise || r->stages.dump_dir || r->stages.feed_dir || (s->piece[VQP_STEP] && s->piece[VQP_STEP]->next);
     double wanted = r->hook && r->hook->group_seconds > 0 ? r->hook->group_seconds : GROUP_SECONDS;
     vqp_status st = VQP_OK;
-    for (uint32_t done = 0; !st && done < n;) {
+    for (uint32_t done = r->a->first_eval; !st && done < n;) {
         double before = vqp_now();
         uint32_t to_callback = every - done % every;
         group = group < to_callback ? group : to_callback;
@@ -310,7 +304,7 @@ static vqp_status run_batch(struct run *r, uint32_t first, uint32_t batch, struc
     res->timings.compile += vqp_now() - at;
     r->stages.session = s;
     int32_t *ids = res->ids + (size_t)first * N;
-    uint64_t bytes = (uint64_t)batch * N * sizeof *ids, pixels = (uint64_t)s->image_h * s->image_w * 3;
+    uint64_t pixels = (uint64_t)s->image_h * s->image_w * 3;
     if (!res->image)
         st = vqp_result_room(res, s->image_w, s->image_h, err);
     if (!st)
@@ -320,7 +314,7 @@ static vqp_status run_batch(struct run *r, uint32_t first, uint32_t batch, struc
     if (!st)
         st = upload_text(r, s, first, err);
     if (!st)
-        st = vqp_session_upload(s, "tokens", ids, bytes, err);
+        st = upload_start(r, s, first, ids, err);
     if (!st)
         st = vqp_session_upload(s, "seeds", res->seeds + first, batch * sizeof *res->seeds, err);
     if (!st)
@@ -357,7 +351,7 @@ static vqp_status run_all(struct run *r, struct vqp_error *err)
     if (!st)
         st = set_seeds(r, err);
     if (!st)
-        st = set_start(r, err);
+        st = vqp_start_read(r->pipe, r->result->n, r->result->ids, &r->pin, err);
     if (!st)
         st = encode_texts(r, err);
     if (!st)
@@ -387,13 +381,14 @@ vqp_status vqp_run(struct vqpipe *pipe, const struct vqpipe_run_params *params, 
     }
     free(r.ids);
     free(r.end);
+    free(r.pin);
     free(r.noise);
     atomic_store(&pipe->host.cancelled, 0);
     if (st) {
         vqpipe_result_destroy(r.result);
         return st;
     }
-    r.result->timings.evals = r.a->n_evals;
+    r.result->timings.evals = r.a->n_evals - r.a->first_eval;
     r.result->timings.total = vqp_now() - r.start;
     *out = r.result;
     return VQP_OK;

@@ -13,6 +13,8 @@ enum {
 /* What a recording depends on. Everything else varies without recording or compiling anew. */
 struct vqp_session_key {
     uint32_t batch, guided, encode_negative, truncates, noise, dump;
+    uint32_t start;      /* run.start_step is above 0: the start ids are noised */
+    uint32_t pinned;     /* run.pin is given */
     uint32_t table_rows; /* capacity of the evaluation table */
 };
 struct vqp_slot { /* a value that lives in bound buffers, under one name in all programs */

@@ -14,7 +14,8 @@ struct vqp_run_settings {
     double guidance_scale, truncation_rate;
     struct vqp_list seed; /* const char *: decimal numbers, or "random" */
     int32_t rng, strict, allow_nonfinite;
-    const char *latents;
+    const char *latents, *pin;
+    int64_t start_step;
 };
 struct vqp_output_settings {
     const char *path;

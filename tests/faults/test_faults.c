@@ -357,6 +357,28 @@ static void prompts_and_flags(void)
          "$V run p.yaml -q --steps 2 -o l.ids.npy; printf '\\377' | dd of=l.ids.npy bs=1 seek=140 conv=notrunc "
          "2>/dev/null; $R --latents l.ids.npy",
          2, "index 3"},
+        {"87 pins not there", "$R --set run.pin=none.npy", 2, "none.npy"},
+        {"87 pins for more images than there are",
+         "$V run p.yaml -q --steps 2 -n 3 -o l.ids.npy; $R -n 2 --set run.pin=l.ids.npy", 2, "this run pins [1,36]"},
+        {"87 a pin out of range",
+         "$V run p.yaml -q --steps 2 -o l.ids.npy; printf '\\377' | dd of=l.ids.npy bs=1 seek=140 conv=notrunc "
+         "2>/dev/null; $R --set run.pin=l.ids.npy",
+         2, "index 3"},
+        {"87 all pinned gives the pinned picture",
+         "$V run p.yaml -q --steps 2 -o l.ids.npy; $V run p.yaml -q --steps 2 -s 9 --set run.pin=l.ids.npy -o "
+         "m.ids.npy; "
+         "cmp l.ids.npy m.ids.npy",
+         0, NULL},
+        {"87 pins from the descriptor, relative to it",
+         "$V run p.yaml -q --steps 2 -o l.ids.npy; mkdir d; replace 'steps: 2' 'steps: 2, pin: l.ids.npy' p.yaml; cd "
+         "d; "
+         "$V run ../p.yaml -q -s 9 -o m.ids.npy; cmp ../l.ids.npy m.ids.npy",
+         0, NULL},
+        {"87 a start past the end", "$R --set run.start_step=2", 2, "run.start_step is 2"},
+        {"87 a start before the beginning", "$R --set run.start_step=-1", 2, "run.start_step"},
+        {"87 a start without ids", "$R --set run.start_step=1", 2, "run.latents"},
+        {"87 a start from ids",
+         "$V run p.yaml -q --steps 2 -o l.ids.npy; $R --latents l.ids.npy --set run.start_step=1", 0, NULL},
         {"88 no images", "$R -n 0", 2, "images"},
         {"88 a milliard of images", "$R -n 1000000000", 2, "images"},
         {"89 twice", "$R --steps 3", 2, "--steps"},

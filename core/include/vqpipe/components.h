@@ -95,7 +95,9 @@ struct vqp_denoiser_vtbl {
 struct vqp_plan_args {
     uint32_t struct_size, steps; /* run.steps */
     uint32_t train_steps;        /* the denoiser's; 0: it has none */
-    uint32_t n_tokens, n_codes, first_step;
+    uint32_t n_tokens, n_codes;
+    uint32_t
+        first_step; /* run.start_step. The plan is the whole one all the same; core runs it from evaluation first_step on */
     float guidance;
     uint32_t reserved;
 };
@@ -116,9 +118,11 @@ struct vqp_scheduler_vtbl {
      * counts), or a negative vqp_status with *err. Refuses with VQP_E_ARG where steps or n_codes do not suit it. */
     int32_t (*plan)(void *self, const struct vqp_plan_args *a, struct vqp_eval *out, uint32_t cap,
                     struct vqp_error *err);
-    /* The next tokens, i32 [B,N]. */
+    /* The next tokens, i32 [B,N]. What run.pin holds fast, core writes back afterwards. */
     vqp_val (*record_step)(void *self, vqp_program *p, const struct vqp_step *s);
-    /* optional: noises given tokens to the first evaluation's level */
+    /* optional: noises the clean tokens s->tokens to the level at which evaluation s->eval begins; s->t, tf and par are that
+     * evaluation's, s->logp is 0. Draws from a stream that record_step does not use (stream 0 is record_step's); s->noise, where it
+     * is not 0, is u [B,C+1,N] from the run's MT19937. Without it, run.start_step above 0 is refused. */
     vqp_val (*record_start)(void *self, vqp_program *p, const struct vqp_step *s);
     /* optional, rng torch-cpu only: the reference's draws of this evaluation in its own order, n_out = B*N*(C+1) floats of
      * which it fills what its record_step reads. NULL: core fills u [B,C+1,N] class-major. */

@@ -82,6 +82,8 @@ struct vqpipe_step_event {
     const int32_t *ids;  /* [n_images, n_tokens]; the mask is the highest id */
     double elapsed;      /* seconds since the run started */
     double eval_seconds; /* what this evaluation took; of several computed at once, their mean */
+    uint32_t first_eval; /* run.start_step: the first one of this run */
+    uint32_t reserved;
 };
 struct vqpipe_run_params {
     uint32_t struct_size;
