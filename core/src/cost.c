@@ -67,7 +67,8 @@ static double flops(const struct vqp_program_view *p, const struct vqp_op *op)
     case VQP_OP_GUIDE_LOG_SOFTMAX: return 4 * in + (op->in[1] ? 7 * out : 0);
     case VQP_OP_POSTERIOR_SAMPLE: return 24 * in;
     case VQP_OP_CATEGORICAL_SAMPLE: return 6 * in;
-    case VQP_OP_SOFTMAX: return 4 * out;
+    case VQP_OP_SOFTMAX:
+    case VQP_OP_GUMBEL: return 4 * out;
     case VQP_OP_ADVANCE: return 1;
     case VQP_OP_SELECT_TOP_K:
     case VQP_OP_SORT_K:
@@ -117,6 +118,10 @@ static double read_bytes(const struct vqp_program_view *p, const struct vqp_op *
     case VQP_OP_GATHER:
         if (k == 0)
             taken = bytes_of(p, op->out[0]);
+        break;
+    case VQP_OP_GUMBEL:
+        if (k == 2)
+            taken = 0; /* its shape alone counts */
         break;
     case VQP_OP_STORE:
         if (k == 0)

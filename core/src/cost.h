@@ -20,7 +20,7 @@ struct vqp_cost {
  *   embedding     n with pos, else 0           nearest_code  3 (elements of x) C     rope  3 n
  *   guide_log_softmax  4 an element of logits, and with guide 7 n more               truncate  3 n
  *   posterior_sample   24 an element of logp   categorical_sample  6 an element of logp
- *   select_top_k, sort_k, arg_max, reduce_*, cumsum: one an element of the input     softmax 4 n
+ *   select_top_k, sort_k, arg_max, reduce_*, cumsum: one an element of the input     softmax, gumbel 4 n
  *   to_rgb 3 n    other element-wise ops n     what only moves data 0
  * Random bits, sorting and indexing are not counted. */
 struct vqp_cost vqp_op_cost(const struct vqp_program_view *p, uint32_t i);

@@ -118,7 +118,8 @@ static void put_params(const struct vqp_program_view *p, const struct vqp_op *op
     case VQP_OP_ROPE: fprintf(f, " heads=%u%s", op->u.rope.heads, op->u.rope.interleaved ? " interleaved" : ""); break;
     case VQP_OP_TRUNCATE: fprintf(f, " floor=%g", (double)op->u.truncate.floor); break;
     case VQP_OP_POSTERIOR_SAMPLE:
-    case VQP_OP_CATEGORICAL_SAMPLE: fprintf(f, " stream=%u", op->u.sample.stream); break;
+    case VQP_OP_CATEGORICAL_SAMPLE:
+    case VQP_OP_GUMBEL: fprintf(f, " stream=%u", op->u.sample.stream); break;
     case VQP_OP_REPEAT: fprintf(f, " times=%u%s", op->u.repeat.times, op->u.repeat.tile ? " tile" : ""); break;
     case VQP_OP_COMPARE: fprintf(f, " %s", op->u.compare.cmp <= VQP_CMP_GE ? cmps[op->u.compare.cmp] : "?"); break;
     case VQP_OP_CAST: fprintf(f, " dtype=%s", vqp_dtype_name(op->u.cast.dtype)); break;

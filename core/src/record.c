@@ -233,7 +233,10 @@ static struct vqp_step step_values(const struct recorder *r, vqp_val tokens)
                              .t = r->t,
                              .tf = r->tf,
                              .par = r->par,
-                             .eval = r->counter};
+                             .eval = r->counter,
+                             .mask_id = r->a->denoiser.mask_id,
+                             .grid_h = r->a->denoiser.grid_h,
+                             .grid_w = r->a->denoiser.grid_w};
 }
 
 /* What a scheduler has besides: seeds and, under rng torch-cpu, the reference's draws. */

@@ -19,6 +19,7 @@ static const struct {
     {VQP_OP_CODEBOOK, 0, 2e-3, 2e-2},
     {VQP_OP_ROPE, 1e-6, 1e-6, 1e-6},
     {VQP_OP_GUIDE_LOG_SOFTMAX, 1e-5, 1e-5, 1e-5},
+    {VQP_OP_GUMBEL, 5e-6, 5e-6, 5e-6},
     {VQP_OP_DIV, 1e-6, 1e-6, 1e-6},
     {VQP_OP_EXP, 5e-6, 5e-6, 5e-6},
     {VQP_OP_LOG, 5e-6, 5e-6, 5e-6},

@@ -205,6 +205,14 @@ static int sample(struct vqp_infer *c)
     return check_index(c, classes);
 }
 
+static int gumbel(struct vqp_infer *c)
+{
+    c->dim['S'] = times(c->dim['B'], c->dim['N']);
+    if (!c->dim['S'])
+        FAIL("there are more numbers to draw than memory can hold");
+    return 0;
+}
+
 static int repeat(struct vqp_infer *c)
 {
     if (check_bool(c, "tile", c->op->u.repeat.tile))
@@ -269,6 +277,7 @@ static const struct vqp_op_rule fused[] = {
     [VQP_OP_TAKE] = {"take", "table:t[S,*] index:i[1]", "t[*]", take},
     [VQP_OP_STORE] = {"store", "state:s v:s", "", store},
     [VQP_OP_ADVANCE] = {"advance", "counter:i[1]", "", advance},
+    [VQP_OP_GUMBEL] = {"gumbel", "seed:i[B,2] eval:i[1] like:t[B,N] ; noise?:f[S]", "f[B,N]", gumbel},
 };
 _Static_assert(sizeof fused / sizeof *fused == VQP_OP_FUSED_END, "every fused op has a rule");
 

@@ -172,6 +172,7 @@ VQP_HB_RUN(repeat);
 VQP_HB_RUN(take);
 VQP_HB_RUN(store);
 VQP_HB_RUN(advance);
+VQP_HB_RUN(gumbel);
 VQP_HB_RUN(binary);
 VQP_HB_RUN(unary);
 VQP_HB_RUN(compare);
@@ -195,14 +196,14 @@ VQP_HB_RUN(scatter);
     [VQP_OP_PIXEL_SHUFFLE] = {vqp_hb_pixel_shuffle}, [VQP_OP_ROPE] = {vqp_hb_rope},                                    \
     [VQP_OP_SELECT_TOP_K] = {vqp_hb_select_top_k, vqp_hb_select_top_k_scratch}, [VQP_OP_TO_RGB] = {vqp_hb_to_rgb},     \
     [VQP_OP_REPEAT] = {vqp_hb_repeat}, [VQP_OP_TAKE] = {vqp_hb_take}, [VQP_OP_STORE] = {vqp_hb_store},                 \
-    [VQP_OP_ADVANCE] = {vqp_hb_advance}, [VQP_OP_ADD] = {vqp_hb_binary}, [VQP_OP_SUB] = {vqp_hb_binary},               \
-    [VQP_OP_MUL] = {vqp_hb_binary}, [VQP_OP_DIV] = {vqp_hb_binary}, [VQP_OP_MAX] = {vqp_hb_binary},                    \
-    [VQP_OP_MIN] = {vqp_hb_binary}, [VQP_OP_EXP] = {vqp_hb_unary}, [VQP_OP_LOG] = {vqp_hb_unary},                      \
-    [VQP_OP_SQRT] = {vqp_hb_unary}, [VQP_OP_RSQRT] = {vqp_hb_unary}, [VQP_OP_SIGMOID] = {vqp_hb_unary},                \
-    [VQP_OP_COMPARE] = {vqp_hb_compare}, [VQP_OP_WHERE] = {vqp_hb_where}, [VQP_OP_CAST] = {vqp_hb_cast},               \
-    [VQP_OP_CONCAT] = {vqp_hb_concat}, [VQP_OP_SLICE] = {vqp_hb_slice}, [VQP_OP_PERMUTE] = {vqp_hb_permute},           \
-    [VQP_OP_REDUCE_SUM] = {vqp_hb_reduce}, [VQP_OP_REDUCE_MAX] = {vqp_hb_reduce}, [VQP_OP_ARG_MAX] = {vqp_hb_reduce},  \
-    [VQP_OP_SOFTMAX] = {vqp_hb_softmax}, [VQP_OP_CUMSUM] = {vqp_hb_cumsum},                                            \
+    [VQP_OP_ADVANCE] = {vqp_hb_advance}, [VQP_OP_GUMBEL] = {vqp_hb_gumbel}, [VQP_OP_ADD] = {vqp_hb_binary},            \
+    [VQP_OP_SUB] = {vqp_hb_binary}, [VQP_OP_MUL] = {vqp_hb_binary}, [VQP_OP_DIV] = {vqp_hb_binary},                    \
+    [VQP_OP_MAX] = {vqp_hb_binary}, [VQP_OP_MIN] = {vqp_hb_binary}, [VQP_OP_EXP] = {vqp_hb_unary},                     \
+    [VQP_OP_LOG] = {vqp_hb_unary}, [VQP_OP_SQRT] = {vqp_hb_unary}, [VQP_OP_RSQRT] = {vqp_hb_unary},                    \
+    [VQP_OP_SIGMOID] = {vqp_hb_unary}, [VQP_OP_COMPARE] = {vqp_hb_compare}, [VQP_OP_WHERE] = {vqp_hb_where},           \
+    [VQP_OP_CAST] = {vqp_hb_cast}, [VQP_OP_CONCAT] = {vqp_hb_concat}, [VQP_OP_SLICE] = {vqp_hb_slice},                 \
+    [VQP_OP_PERMUTE] = {vqp_hb_permute}, [VQP_OP_REDUCE_SUM] = {vqp_hb_reduce}, [VQP_OP_REDUCE_MAX] = {vqp_hb_reduce}, \
+    [VQP_OP_ARG_MAX] = {vqp_hb_reduce}, [VQP_OP_SOFTMAX] = {vqp_hb_softmax}, [VQP_OP_CUMSUM] = {vqp_hb_cumsum},        \
     [VQP_OP_SORT_K] = {vqp_hb_sort_k, vqp_hb_sort_k_scratch}, [VQP_OP_GATHER] = {vqp_hb_gather},                       \
     [VQP_OP_SCATTER] = {vqp_hb_scatter}
 

@@ -196,6 +196,7 @@ static void print_ops(void)
     VALUE(VQP_OP_TAKE);
     VALUE(VQP_OP_STORE);
     VALUE(VQP_OP_ADVANCE);
+    VALUE(VQP_OP_GUMBEL);
     VALUE(VQP_OP_FUSED_END);
     VALUE(VQP_OP_ADD);
     VALUE(VQP_OP_SUB);
@@ -426,6 +427,9 @@ static void print_components(void)
     FIELD(vqp_step, logp);
     FIELD(vqp_step, seed);
     FIELD(vqp_step, noise);
+    FIELD(vqp_step, mask_id);
+    FIELD(vqp_step, grid_h);
+    FIELD(vqp_step, grid_w);
     END();
     STRUCT(vqp_denoiser_vtbl);
     FIELD(vqp_denoiser_vtbl, struct_size);

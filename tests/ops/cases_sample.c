@@ -1,5 +1,6 @@
 #include "ops.h"
 #include <math.h>
+#include <vqpipe/philox.h>
 
 #define COUNT(a)   (sizeof(a) / sizeof *(a))
 #define DOUBLES(n) ops_alloc((size_t)(n), sizeof(double))
@@ -248,6 +249,31 @@ static void selects_the_highest(void)
     }
 }
 
+/* By the numbers that philox.h gives, or by those given; rows by their own seeds. */
+static void draws_one_number_a_position(void)
+{
+    for (size_t i = 0; i < 4; i++) {
+        ops_seed(1500 + i);
+        int64_t b = 1 + (int64_t)i, n = 17;
+        struct tensor *seed = ops_random(VQP_I32, vqp_shape2(b, 2), -2e9, 2e9),
+                      *eval = ops_zeros(VQP_I32, vqp_shape1(1));
+        struct tensor *like = ops_random(i % 2 ? VQP_F32 : VQP_I32, vqp_shape2(b, n), 0, 9);
+        struct tensor *noise = i > 1 ? ops_random(VQP_F32, vqp_shape1(b * n), 0, 1) : NULL;
+        double *want = DOUBLES(b * n);
+        eval->i[0] = 3 + (int32_t)i;
+        for (int64_t k = 0; k < b * n; k++) {
+            uint64_t key = (uint64_t)(uint32_t)seed->i[k / n * 2 + 1] << 32 | (uint32_t)seed->i[k / n * 2];
+            float u = noise ? noise->f[k] : vqp_uniform(key, (uint32_t)eval->i[0], (uint32_t)i, (uint32_t)(k % n), 0);
+            want[k] = -log(-log((double)u + 1e-30) + 1e-30);
+        }
+        ops_give(vqp_gumbel(P, ops_val(seed), ops_val(eval), ops_val(like), ops_val(noise), (uint32_t)i));
+        const float *got = ops_result();
+        if (got)
+            ops_close(VQP_OP_GUMBEL, got, want, (uint64_t)(b * n));
+        ops_reset();
+    }
+}
+
 const struct vqp_case cases_sample[] = {
     {"truncate keeps the class that crosses the rate", truncates},
     {"truncate drops what follows once the rate is reached", truncates_at_the_rate_itself},
@@ -257,5 +283,6 @@ const struct vqp_case cases_sample[] = {
     {"a column with NaN, infinity or nothing gives -1", marks_columns_that_cannot_be_sampled},
     {"the lowest class wins a tie", lowest_class_wins_a_tie},
     {"select_top_k marks the highest", selects_the_highest},
+    {"gumbel draws one number a position", draws_one_number_a_position},
 };
 const size_t cases_sample_n = COUNT(cases_sample);

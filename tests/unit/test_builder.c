@@ -621,6 +621,7 @@ static void test_dump_params(void)
         {"truncate %1 floor=-70", {.kind = VQP_OP_TRUNCATE, .u.truncate.floor = -70}},
         {"posterior_sample %1 stream=1", {.kind = VQP_OP_POSTERIOR_SAMPLE, .u.sample.stream = 1}},
         {"categorical_sample %1 stream=2", {.kind = VQP_OP_CATEGORICAL_SAMPLE, .u.sample.stream = 2}},
+        {"gumbel %1 stream=1", {.kind = VQP_OP_GUMBEL, .u.sample.stream = 1}},
         {"repeat %1 times=3 tile", {.kind = VQP_OP_REPEAT, .u.repeat = {3, 1}}},
         {"compare %1 eq", {.kind = VQP_OP_COMPARE, .u.compare.cmp = VQP_CMP_EQ}},
         {"compare %1 ge", {.kind = VQP_OP_COMPARE, .u.compare.cmp = VQP_CMP_GE}},
@@ -644,7 +645,7 @@ static void test_dump_params(void)
     FILE *f = open_memstream(&text, &size);
     vqp_program_dump(&v, f);
     fclose(f);
-    CU_ASSERT_STRING_EQUAL(strtok_r(text, "\n", &at), "program p: 23 ops, 1 values, arena 0 bytes");
+    CU_ASSERT_STRING_EQUAL(strtok_r(text, "\n", &at), "program p: 24 ops, 1 values, arena 0 bytes");
     for (int i = 0; i < N; i++) {
         const char *line = strtok_r(NULL, "\n", &at);
         CU_ASSERT_PTR_NOT_NULL_FATAL(line);

@@ -123,6 +123,10 @@ static void counts_draws_guidance_and_plain_ops(void)
     vqp_val eval = input("e", VQP_I32, vqp_shape1(1)), of_sample;
     check(vqp_categorical_sample(P, logp, seed, eval, 0, 0, &of_sample), 0, 6 * 15, (15 + 2 + 1 + 3 + 3) * 4);
     begin();
+    seed = input("s", VQP_I32, vqp_shape2(1, 2));
+    eval = input("e", VQP_I32, vqp_shape1(1));
+    check(vqp_gumbel(P, seed, eval, input("x", VQP_I32, vqp_shape2(1, 6)), 0, 0), 0, 4 * 6, (2 + 1 + 6) * 4);
+    begin();
     vqp_val a = input("a", VQP_F32, vqp_shape2(3, 5)), b = input("b", VQP_F32, vqp_shape1(5));
     check(vqp_binary(P, VQP_OP_MUL, a, b), 0, 15, (15 + 5 + 15) * 4);
     begin();

@@ -176,6 +176,11 @@ static const struct rule_case cases[] = {
     {"f[2,7] i[1]", "i[2,7]", OP(SELECT_TOP_K)},
     {"f[2,7] f[1]", "!select_top_k: k is computed f32[1], expected i32", OP(SELECT_TOP_K)},
 
+    {"i[2,2] i[1] i[2,7]", "f[2,7]", OP(GUMBEL)},
+    {"i[2,2] i[1] f[2,7] f[14]", "f[2,7]", OP(GUMBEL)},
+    {"i[2,2] i[1] f[2,7] f[7]", "!gumbel: noise is [7], expected [14]", OP(GUMBEL)},
+    {"i[2,2] i[1] f[3,7]", "!gumbel: like is [3,7], expected [2,7]", OP(GUMBEL)},
+
     {"f[2,8,8,3]", "u[2,8,8,3]", OP(TO_RGB)},
     {"u[2]", "!to_rgb: x is computed u8[2], expected f32", OP(TO_RGB)},
 

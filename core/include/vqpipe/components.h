@@ -77,9 +77,10 @@ struct vqp_step {
     vqp_val t, tf;                                 /* i32 [1], f32 [1]: the evaluation's timestep */
     vqp_val par;                                   /* f32 [12] = vqp_eval.par of this evaluation */
     vqp_val eval;                                  /* i32 [1]: index of this evaluation */
-    vqp_val logp;  /* scheduler only: f32 [B,N,C], after guidance, truncation and the clamp at -70 */
-    vqp_val seed;  /* scheduler only: i32 [B,2], low and high word */
-    vqp_val noise; /* scheduler only: 0 = Philox; else f32 [B*N*(C+1)], filled by fill_noise */
+    vqp_val logp;                     /* scheduler only: f32 [B,N,C], after guidance, truncation and the clamp at -70 */
+    vqp_val seed;                     /* scheduler only: i32 [B,2], low and high word */
+    vqp_val noise;                    /* scheduler only: 0 = Philox; else f32 [B*N*(C+1)], filled by fill_noise */
+    uint32_t mask_id, grid_h, grid_w; /* the denoiser's: the id of a masked token; N = grid_h * grid_w, row by row */
 };
 struct vqp_denoiser_vtbl {
     uint32_t struct_size, reserved;

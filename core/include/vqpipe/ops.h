@@ -36,6 +36,7 @@ enum {
     VQP_OP_TAKE,
     VQP_OP_STORE,
     VQP_OP_ADVANCE,
+    VQP_OP_GUMBEL,
     VQP_OP_FUSED_END, /* one past the last fused op */
 
     VQP_OP_ADD = 64,
@@ -323,6 +324,17 @@ static inline void vqp_advance(VQP_API, vqp_val counter)
 {
     struct vqp_op op = {VQP_OP_ADVANCE, 0, {counter}, {0}, {{0}}};
     api->emit(p, &op);
+}
+
+/* GUMBEL  in: seed i32 [B,2] (low, high word), eval i32 [1], like f32 or i32 [B,N] (its shape alone counts), noise? f32 [B*N];
+ *   u: stream.   out: f32 [B,N] = -log(-log(u + 1e-30) + 1e-30), u = vqp_uniform(seed[b], eval[0], stream, n, 0) (philox.h), or, with
+ *   noise, u = noise[b*N + n]. One number a position: the k highest of log w + GUMBEL are k draws without replacement by the weights
+ *   w (Yellott 1977; Kool, van Hoof, Welling 2019) */
+static inline vqp_val vqp_gumbel(VQP_API, vqp_val seed, vqp_val eval, vqp_val like, vqp_val noise, uint32_t stream)
+{
+    struct vqp_op op = {VQP_OP_GUMBEL, 0, {seed, eval, like, noise}, {0}, {{0}}};
+    op.u.sample.stream = stream;
+    return api->emit(p, &op);
 }
 
 /* ---- plain ops: as fast as the definition, no more -------------------------------------------------------------- */
