@@ -39,7 +39,7 @@ struct vqpipe_bench {
 static vqp_status add_op(struct vqpipe_bench *b, uint32_t phase, const struct vqp_piece *piece, uint32_t i,
                          struct vqp_error *err)
 {
-    const struct vqp_program_view *p = vqp_program_view(piece->program);
+    const struct vqp_program_view *p = piece->view;
     struct op *o = &b->ops[b->n_ops];
     struct vqp_cost cost = vqp_op_cost(p, i);
     char shapes[SHAPES_TEXT];
@@ -67,10 +67,10 @@ static vqp_status list_ops(struct vqpipe_bench *b, struct vqp_error *err)
     uint32_t most = 0, all = 0, count[VQP_N_PHASES] = {0};
     for (uint32_t phase = 0; phase < VQP_N_PHASES; phase++) {
         for (const struct vqp_piece *p = s->piece[phase]; p; p = p->next) {
-            uint32_t n = vqp_program_view(p->program)->n_ops;
+            uint32_t n = p->view->n_ops;
             most = most > n ? most : n;
             count[phase] += n;
-            if (!VQP_HAS(p->backend->v, profile))
+            if (!p->host && !VQP_HAS(p->backend->v, profile))
                 b->info.no_profile =
                     vqp_arena_printf(&b->arena, "the backend %s does not time its ops", p->backend->name);
         }
@@ -88,7 +88,7 @@ static vqp_status list_ops(struct vqpipe_bench *b, struct vqp_error *err)
     for (uint32_t k = 0; !st && k < VQP_N_PHASES; k++) {
         b->n_ops = b->first[order[k]];
         for (const struct vqp_piece *p = s->piece[order[k]]; !st && p; p = p->next)
-            for (uint32_t i = 0; !st && i < vqp_program_view(p->program)->n_ops; i++)
+            for (uint32_t i = 0; !st && i < p->view->n_ops; i++)
                 st = add_op(b, order[k], p, i, err);
         if (order[k] == VQP_STEP)
             b->last_ceiling = b->ceilings.n;
@@ -147,9 +147,9 @@ static void read_profile(struct vqpipe_bench *b, uint32_t phase, uint32_t times,
 {
     uint32_t at = 0;
     for (const struct vqp_piece *p = b->session->piece[phase]; p; p = p->next) {
-        uint32_t n_ops = vqp_program_view(p->program)->n_ops, n = 0;
+        uint32_t n_ops = p->view->n_ops, n = 0;
         memset(b->ns, 0, n_ops * sizeof *b->ns);
-        if (VQP_HAS(p->backend->v, profile) &&
+        if (!p->host && VQP_HAS(p->backend->v, profile) &&
             p->backend->v->profile(p->backend->self, p->exec, b->ns, n_ops, &n) != VQP_OK)
             memset(b->ns, 0, n_ops * sizeof *b->ns);
         for (uint32_t i = 0; i < n_ops; i++, at++) {

@@ -31,8 +31,9 @@ struct vqp_program {
     struct vqp_op *ops;
     const char **op_scope;
     struct given *given;
-    uint32_t n_vals, n_ops, n_given;
-    uint32_t cap_vals, cap_extra, cap_ops, cap_scope, cap_given;
+    struct vqp_host_call *calls;
+    uint32_t n_vals, n_ops, n_given, n_calls;
+    uint32_t cap_vals, cap_extra, cap_ops, cap_scope, cap_given, cap_calls;
     struct vqp_error error; /* code VQP_OK: none yet */
     struct vqp_program_view view;
     int sealed;
@@ -111,17 +112,10 @@ static vqp_val add_value(vqp_program *p, const struct vqp_val_info *info, const 
     return v;
 }
 
-/* Checks op and appends it under `scope`; returns out[0]. */
-static vqp_val add_op(vqp_program *p, struct vqp_op *op, const char *scope)
+/* Appends op with n outputs of these dtypes and shapes, which are possible ones; returns out[0]. */
+static vqp_val append_op(vqp_program *p, struct vqp_op *op, const char *scope, int n, const uint32_t *dtype,
+                         const struct vqp_shape *shape)
 {
-    uint32_t dtype[VQP_OP_MAX_OUT];
-    struct vqp_shape shape[VQP_OP_MAX_OUT];
-    struct vqp_error err;
-    int n = vqp_op_infer(op, p->vals, p->n_vals, dtype, shape, &err);
-    if (n < 0) {
-        poison(p, err.code, "%s", err.msg);
-        return 0;
-    }
     if (reserve(&p->ops, &p->cap_ops, p->n_ops, sizeof *p->ops) ||
         reserve(&p->op_scope, &p->cap_scope, p->n_ops, sizeof *p->op_scope)) {
         poison_nomem(p);
@@ -137,6 +131,20 @@ static vqp_val add_op(vqp_program *p, struct vqp_op *op, const char *scope)
     p->ops[p->n_ops] = *op;
     p->op_scope[p->n_ops++] = scope;
     return op->out[0];
+}
+
+/* Checks op and appends it under `scope`; returns out[0]. */
+static vqp_val add_op(vqp_program *p, struct vqp_op *op, const char *scope)
+{
+    uint32_t dtype[VQP_OP_MAX_OUT];
+    struct vqp_shape shape[VQP_OP_MAX_OUT];
+    struct vqp_error err;
+    int n = vqp_op_infer(op, p->vals, p->n_vals, dtype, shape, &err);
+    if (n < 0) {
+        poison(p, err.code, "%s", err.msg);
+        return 0;
+    }
+    return append_op(p, op, scope, n, dtype, shape);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
@@ -426,6 +434,53 @@ static void record_fail(vqp_program *p, vqp_status code, const char *msg)
     poison(p, code < 0 ? code : VQP_E_PLUGIN, "%s", msg && *msg ? msg : "the component failed and does not say why");
 }
 
+/* The caller's struct may be shorter than ours, never the other way round: it grows at its end. */
+static int check_call(vqp_program *p, struct vqp_host_call *c)
+{
+    struct vqp_val_info info = {0};
+    if (!c->name || !*c->name) {
+        poison(p, VQP_E_SHAPE, "host_call without a name");
+        return -1;
+    }
+    if (!c->fn)
+        poison(p, VQP_E_SHAPE, "host_call \"%s\" has no function", QUOTED(c->name));
+    else if (c->n_in > VQP_OP_MAX_IN || c->n_out > VQP_OP_MAX_OUT)
+        poison(p, VQP_E_SHAPE, "host_call \"%s\" has %u inputs and %u outputs, expected at most %d and %d",
+               QUOTED(c->name), c->n_in, c->n_out, VQP_OP_MAX_IN, VQP_OP_MAX_OUT);
+    for (uint32_t i = 0; !p->error.code && i < c->n_in; i++)
+        if (!c->in[i] || c->in[i] >= p->n_vals)
+            poison(p, VQP_E_SHAPE, "host_call \"%s\": input %u is missing", QUOTED(c->name), i);
+    for (uint32_t i = 0; !p->error.code && i < c->n_out; i++)
+        if (!check_value(p, "output of host_call", c->name, c->out_dtype[i], &c->out_shape[i], &info))
+            c->out_shape[i] = info.shape;
+    return p->error.code;
+}
+
+static vqp_val record_host_call(vqp_program *p, const struct vqp_host_call *call, vqp_val *out)
+{
+    struct vqp_host_call c = {0};
+    uint32_t size = call ? call->struct_size : 0;
+    for (uint32_t i = 0; out && call && i < call->n_out && i < VQP_OP_MAX_OUT; i++)
+        out[i] = 0;
+    if (!recording(p))
+        return 0;
+    memcpy(&c, call, size < sizeof c ? size : sizeof c);
+    if (check_call(p, &c))
+        return 0;
+    struct vqp_op op = {.kind = VQP_OP_HOST_CALL, .u.raw = {p->n_calls}};
+    memcpy(op.in, c.in, c.n_in * sizeof *op.in);
+    c.name = vqp_arena_strdup(&p->mem, c.name);
+    if (!c.name || reserve(&p->calls, &p->cap_calls, p->n_calls, sizeof *p->calls)) {
+        poison_nomem(p);
+        return 0;
+    }
+    p->calls[p->n_calls++] = c;
+    append_op(p, &op, path(p), (int)c.n_out, c.out_dtype, c.out_shape);
+    for (uint32_t i = 0; out && i < c.n_out; i++)
+        out[i] = p->error.code ? 0 : op.out[i];
+    return p->error.code ? 0 : op.out[0];
+}
+
 const struct vqp_program_api vqp_program_api_table = {
     .struct_size = sizeof(struct vqp_program_api),
     .input = record_input,
@@ -440,6 +495,7 @@ const struct vqp_program_api vqp_program_api_table = {
     .output = record_output,
     .scope = record_scope,
     .fail = record_fail,
+    .host_call = record_host_call,
 };
 
 /* ---- what core does ---------------------------------------------------------------------------------------------- */
@@ -471,6 +527,7 @@ void vqp_program_destroy(vqp_program *p)
     free(p->ops);
     free(p->op_scope);
     free(p->given);
+    free(p->calls);
     vqp_arena_free(&p->mem);
     free(p);
 }
@@ -577,6 +634,11 @@ vqp_status vqp_program_seal(vqp_program *p, struct vqp_error *err)
 const struct vqp_program_view *vqp_program_view(const vqp_program *p)
 {
     return p->sealed ? &p->view : NULL;
+}
+
+const struct vqp_host_call *vqp_program_host_call(const vqp_program *p, uint32_t i)
+{
+    return &p->calls[i];
 }
 
 const void *vqp_program_state_init(const vqp_program *p, vqp_val v)

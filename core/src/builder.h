@@ -1,10 +1,15 @@
 /* The program builder: what stands behind struct vqp_program_api, and what core does with a recorded program.
  *
+ *   host_call  is kept among the ops under a kind of its own until cut.c takes the program apart; no backend sees it
  *   builder.c  values, names, scopes, the first error      verify.c  what every op requires and gives: the only copy of these rules
  *   plan.c     dead ops, liveness, arena offsets           dump.c    a sealed program as text */
 #ifndef VQP_BUILDER_H
 #define VQP_BUILDER_H
 #include <vqpipe/ops.h>
+
+enum {
+    VQP_OP_HOST_CALL = 0xffff /* u.raw[0]: which of the program's calls */
+};
 
 /* What the builder asks of the pipeline. Failures are written to err without the scope, which the builder adds. */
 struct vqp_builder_env {
@@ -38,6 +43,9 @@ vqp_status vqp_program_seal(vqp_program *p, struct vqp_error *err);
 const struct vqp_program_view *vqp_program_view(const vqp_program *p);
 /* After seal, initial data of STATE value v (bytes of it), or NULL: zeros. */
 const void *vqp_program_state_init(const vqp_program *p, vqp_val v);
+
+/* Call i of the program, its name and outputs' shapes checked; in[] as recorded. Lives as long as p. */
+const struct vqp_host_call *vqp_program_host_call(const vqp_program *p, uint32_t i);
 
 extern const struct vqp_program_api vqp_program_api_table; /* what struct vqp_host hands out */
 

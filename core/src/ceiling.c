@@ -23,14 +23,14 @@ static int same_work(const struct vqp_program_view *p, const struct vqp_op *a, c
 vqp_status vqp_ceilings_add(struct vqp_ceilings *c, const struct vqp_piece *piece, uint32_t i, uint32_t *index,
                             struct vqp_error *err)
 {
-    const struct vqp_program_view *p = vqp_program_view(piece->program);
+    const struct vqp_program_view *p = piece->view;
     const struct vqp_op *op = &p->ops[i];
     *index = UINT32_MAX;
     if (!VQP_HAS(piece->backend->v, ceiling) ||
         (op->kind != VQP_OP_LINEAR && op->kind != VQP_OP_CONV2D && op->kind != VQP_OP_SDPA))
         return VQP_OK;
     for (uint32_t k = 0; k < c->n; k++) {
-        const struct vqp_program_view *q = vqp_program_view(c->item[k].piece->program);
+        const struct vqp_program_view *q = c->item[k].piece->view;
         if (c->item[k].piece->backend == piece->backend && same_work(p, op, q, &q->ops[c->item[k].op])) {
             *index = k;
             return VQP_OK;
@@ -58,7 +58,7 @@ vqp_status vqp_ceilings_measure(struct vqp_ceilings *c, uint32_t first, uint32_t
         uint64_t ns = 0;
         if (item->rounds == VQP_CEILING_ROUNDS)
             continue;
-        vqp_status st = b->v->ceiling(b->self, vqp_program_view(item->piece->program), item->op, &ns, &e);
+        vqp_status st = b->v->ceiling(b->self, item->piece->view, item->op, &ns, &e);
         if (st)
             return vqp_fail(err, st, "backend (%s): %s", b->name, e.msg);
         item->seconds[item->rounds++] = 1e-9 * (double)ns;

@@ -246,7 +246,7 @@ static void free_past(const struct place *at, const uint32_t *last)
 static vqp_status compare_piece(struct comparing *c, struct vqp_session *s, const struct vqp_piece *piece,
                                 struct vqp_error *err)
 {
-    const struct vqp_program_view *p = vqp_program_view(piece->program);
+    const struct vqp_program_view *p = piece->view;
     struct place at = {piece, p, calloc(p->n_vals + 1u, sizeof *at.values), 0};
     uint32_t *last = calloc(p->n_vals + 1u, sizeof *last);
     if (!at.values || !last) {
@@ -294,8 +294,8 @@ static vqp_status compare_phase(struct comparing *c, struct vqp_session *s, uint
     vqp_status st = get_second(c, err);
     c->phase = phase;
     c->eval = eval;
-    for (const struct vqp_piece *p = s->piece[phase]; !st && p; p = p->next)
-        st = compare_piece(c, s, p, err);
+    for (struct vqp_piece *p = s->piece[phase]; !st && p; p = p->next)
+        st = p->host ? vqp_session_run_piece(s, p, 1, err) : compare_piece(c, s, p, err);
     c->report->evals += !st && phase == VQP_STEP;
     return st;
 }

@@ -242,6 +242,10 @@ vqp_status vqpipe_load(vqpipe *pipe, struct vqp_error *err)
         st = vqp_pipe_session(pipe, &key, &s, err);
     }
     if (!st && fresh) {
+        if (vqp_session_crossing(s, VQP_STEP))
+            vqp_context_log(pipe->ctx, VQP_LOG_WARN,
+                            "each evaluation copies %llu bytes through host memory; `vqpipe program` shows where",
+                            (unsigned long long)vqp_session_crossing(s, VQP_STEP));
         use_encoder(pipe);
         st = check_unused(pipe, err);
     }

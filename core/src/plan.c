@@ -13,7 +13,7 @@ static vqp_val root_of(const struct vqp_val_info *vals, uint32_t n_vals, vqp_val
 }
 
 /* Backwards: an op is needed where it writes what outlives the run, or what a needed op reads. Every STORE is: the state may be
- * read by any op after it, or by the next run. */
+ * read by any op after it, or by the next run. So is every HOST_CALL: what it does besides is its own affair. */
 uint32_t vqp_plan_drop_dead(struct vqp_op *ops, uint32_t n_ops, const struct vqp_val_info *vals, uint32_t n_vals)
 {
     unsigned char *needed = calloc((size_t)n_vals + 1, 1);
@@ -21,7 +21,7 @@ uint32_t vqp_plan_drop_dead(struct vqp_op *ops, uint32_t n_ops, const struct vqp
     if (!needed)
         return UINT32_MAX;
     for (uint32_t i = n_ops; i-- > 0;) {
-        int live = ops[i].kind == VQP_OP_STORE || ops[i].kind == VQP_OP_ADVANCE;
+        int live = ops[i].kind == VQP_OP_STORE || ops[i].kind == VQP_OP_ADVANCE || ops[i].kind == VQP_OP_HOST_CALL;
         for (int k = 0; k < VQP_OP_MAX_OUT; k++) {
             vqp_val out = root_of(vals, n_vals, ops[i].out[k]);
             live |= out && (needed[out] || vals[out].role == VQP_VAL_OUTPUT);

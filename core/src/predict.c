@@ -86,7 +86,7 @@ static vqp_status phase_seconds(const struct vqp_session *s, uint32_t phase, str
 {
     *seconds = 0;
     for (const struct vqp_piece *p = s->piece[phase]; p; p = p->next) {
-        const struct vqp_program_view *v = vqp_program_view(p->program);
+        const struct vqp_program_view *v = p->view;
         double *rate = &rates->flops[p->backend->index];
         vqp_status st = *rate > 0 ? VQP_OK : measure(p->backend, rate, err);
         if (st)
@@ -139,12 +139,12 @@ static uint64_t copies_of_weights(const struct vqp_session *s)
     uint64_t bytes = 0;
     for (uint32_t phase = 0; phase < VQP_N_PHASES; phase++)
         for (const struct vqp_piece *p = s->piece[phase]; p; p = p->next)
-            room += (size_t)vqp_program_view(p->program)->n_ops * VQP_OP_MAX_IN;
+            room += (size_t)p->view->n_ops * VQP_OP_MAX_IN;
     if (!(seen = calloc(room + 1, sizeof *seen)))
         return 0;
     for (uint32_t phase = 0; phase < VQP_N_PHASES; phase++)
         for (const struct vqp_piece *p = s->piece[phase]; p; p = p->next) {
-            const struct vqp_program_view *v = vqp_program_view(p->program);
+            const struct vqp_program_view *v = p->view;
             size_t before = n;
             for (uint32_t i = 0; i < v->n_ops; i++)
                 for (uint32_t k = 0; k < VQP_OP_MAX_IN; k++) {
@@ -166,7 +166,7 @@ static uint64_t buffers_of(const struct vqp_session *s)
     uint64_t bytes = 0;
     for (uint32_t phase = 0; phase < VQP_N_PHASES; phase++)
         for (const struct vqp_piece *p = s->piece[phase]; p; p = p->next)
-            bytes += vqp_program_view(p->program)->arena_bytes;
+            bytes += p->view->arena_bytes;
     for (const struct vqp_slot *slot = s->slots; slot; slot = slot->next)
         bytes += slot->bytes;
     return bytes;

@@ -1,4 +1,5 @@
 #include "record.h"
+#include "cut.h"
 #include "shape.h"
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,8 @@ struct recorder {
     struct vqp_session *s;
     struct vqp_assembly *a;
     struct vqp_builder_env env;
-    uint32_t phase, n_pieces;
-    struct vqp_piece *piece, **end; /* the open piece; where the next one is hooked in */
+    uint32_t phase, n_programs, n_pieces; /* of this phase so far */
+    struct vqp_piece *piece, **end;       /* the open piece; where the next one is hooked in */
     struct vqp_error *err;
     /* the open piece's own view of this evaluation; 0 until asked for */
     vqp_val counter, t, tf, par, guide;
@@ -48,19 +49,11 @@ static int32_t env_find(void *ctx, const char *name, uint32_t *dtype, struct vqp
 
 /* ---- pieces ----------------------------------------------------------------------------------------------------- */
 
-/* Seals the open piece and gives every bound value of it a slot. */
-static vqp_status end_piece(struct recorder *r)
+/* Gives every bound value of the piece a slot. */
+static vqp_status bind_piece(struct recorder *r, struct vqp_piece *piece)
 {
-    struct vqp_piece *piece = r->piece;
-    if (!piece)
-        return VQP_OK;
-    r->piece = NULL;
-    vqp_status st = vqp_program_error(piece->program, r->err);
-    if (!st)
-        st = vqp_program_seal(piece->program, r->err);
-    if (st)
-        return st;
-    const struct vqp_program_view *view = vqp_program_view(piece->program);
+    const struct vqp_program_view *view = piece->view;
+    vqp_status st = VQP_OK;
     piece->bound = vqp_arena_alloc(&r->s->arena, view->n_vals + 1, sizeof *piece->bound);
     if (!piece->bound)
         return vqp_fail(r->err, VQP_E_NOMEM, "recording: out of memory");
@@ -77,18 +70,95 @@ static vqp_status end_piece(struct recorder *r)
     return st;
 }
 
-static vqp_status begin_piece(struct recorder *r, struct vqp_backend_instance *backend)
+/* The component whose scope this is: "scheduler/draw". */
+static const struct vqp_instance *owner_of(struct recorder *r, const char *scope)
 {
-    char name[32];
+    for (uint32_t i = 0; i < VQP_N_COMPONENTS; i++) {
+        const struct vqp_instance *c = &r->a->component[i];
+        size_t n = c->key ? strlen(c->key) : 0;
+        if (n && !strncmp(scope, c->key, n) && (!scope[n] || scope[n] == '/'))
+            return c;
+    }
+    return NULL;
+}
+
+static struct vqp_piece *add_piece(struct recorder *r, vqp_program *program, struct vqp_backend_instance *backend)
+{
     struct vqp_piece *piece = vqp_arena_alloc(&r->s->arena, 1, sizeof *piece);
-    snprintf(name, sizeof name, r->n_pieces ? "%s.%u" : "%s", phase_names[r->phase], r->n_pieces);
-    if (!piece || !(piece->program = vqp_program_create(name, &r->env)))
-        return vqp_fail(r->err, VQP_E_NOMEM, "recording: out of memory");
+    if (!piece)
+        return NULL;
+    piece->program = program;
     piece->backend = backend;
     *r->end = piece;
     r->end = &piece->next;
-    r->piece = piece;
     r->n_pieces++;
+    return piece;
+}
+
+static void name_piece(const struct recorder *r, char *name, size_t n)
+{
+    snprintf(name, n, r->n_pieces ? "%s.%u" : "%s", phase_names[r->phase], r->n_pieces);
+}
+
+/* Makes the piece what the range says. */
+static vqp_status cut_piece(struct recorder *r, struct vqp_piece *piece, struct vqp_range range, const char *name)
+{
+    const struct vqp_program_view *whole = vqp_program_view(piece->program);
+    struct vqp_program_view *part = vqp_arena_alloc(&r->s->arena, 1, sizeof *part);
+    const struct vqp_op *op = &whole->ops[range.first];
+    if (part && op->kind == VQP_OP_HOST_CALL && (piece->host = vqp_arena_alloc(&r->s->arena, 1, sizeof *piece->host))) {
+        piece->host->call = vqp_program_host_call(piece->program, op->u.raw[0]);
+        piece->host->scope = whole->op_scope[range.first];
+        piece->host->who = owner_of(r, piece->host->scope);
+    }
+    if (!part || (op->kind == VQP_OP_HOST_CALL && !piece->host))
+        return vqp_fail(r->err, VQP_E_NOMEM, "recording: out of memory");
+    piece->view = part;
+    vqp_status st = vqp_cut_part(whole, range, name, &r->s->arena, part, r->err);
+    return st ? st : bind_piece(r, piece);
+}
+
+/* Seals the open piece, takes it apart where it has host calls, and gives every bound value a slot. */
+static vqp_status end_piece(struct recorder *r)
+{
+    struct vqp_piece *piece = r->piece;
+    struct vqp_range range;
+    if (!piece)
+        return VQP_OK;
+    r->piece = NULL;
+    vqp_status st = vqp_program_error(piece->program, r->err);
+    if (!st)
+        st = vqp_program_seal(piece->program, r->err);
+    if (st)
+        return st;
+    const struct vqp_program_view *whole = vqp_program_view(piece->program);
+    if (!vqp_cut_next(whole, 0, &range) || (range.end == whole->n_ops && whole->ops[0].kind != VQP_OP_HOST_CALL)) {
+        piece->view = whole;
+        return bind_piece(r, piece);
+    }
+    st = cut_piece(r, piece, range, whole->name);
+    while (!st && vqp_cut_next(whole, range.end, &range)) {
+        char name[32];
+        name_piece(r, name, sizeof name);
+        struct vqp_piece *next = add_piece(r, piece->program, piece->backend);
+        st = next ? cut_piece(r, next, range, name) : vqp_fail(r->err, VQP_E_NOMEM, "recording: out of memory");
+    }
+    return st;
+}
+
+static vqp_status begin_piece(struct recorder *r, struct vqp_backend_instance *backend)
+{
+    char name[32];
+    name_piece(r, name, sizeof name);
+    vqp_program *program = vqp_program_create(name, &r->env);
+    struct vqp_piece *piece = program ? add_piece(r, program, backend) : NULL;
+    if (!piece) {
+        vqp_program_destroy(program);
+        return vqp_fail(r->err, VQP_E_NOMEM, "recording: out of memory");
+    }
+    piece->owns_program = 1;
+    r->piece = piece;
+    r->n_programs++;
     r->counter = r->t = r->tf = r->par = r->guide = 0;
     return VQP_OK;
 }
@@ -96,7 +166,7 @@ static vqp_status begin_piece(struct recorder *r, struct vqp_backend_instance *b
 static void begin_phase(struct recorder *r, uint32_t phase)
 {
     r->phase = phase;
-    r->n_pieces = 0;
+    r->n_programs = r->n_pieces = 0;
     r->end = &r->s->piece[phase];
 }
 
@@ -303,12 +373,12 @@ static vqp_status record_prepare(struct recorder *r)
 
 /* ---- step ------------------------------------------------------------------------------------------------------- */
 
-/* This piece's row of the evaluation table. Every piece keeps a counter of its own and advances it at its end. */
+/* This program's row of the evaluation table. Every program keeps a counter of its own and advances it at its end. */
 static void take_row(struct recorder *r)
 {
     char name[32];
     struct vqp_shape one = vqp_shape1(1);
-    snprintf(name, sizeof name, VQP_COUNTER_NAME, r->n_pieces - 1);
+    snprintf(name, sizeof name, VQP_COUNTER_NAME, r->n_programs - 1);
     take_columns(r, api->state(program_for(r, 0), name, VQP_I32, &one, NULL));
 }
 

@@ -1,6 +1,7 @@
 /* What a pipeline says about itself: settings, summary, programs. */
 #include "pipeline.h"
 #include "shape.h"
+#include "text.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -48,6 +49,26 @@ vqp_status vqpipe_print_summary(vqpipe *pipe, FILE *f, struct vqp_error *err)
     return VQP_OK;
 }
 
+static void print_values(const struct vqp_piece *p, const vqp_val *v, uint32_t n, FILE *f)
+{
+    char text[VQP_SHAPE_TEXT];
+    for (uint32_t i = 0; i < n; i++)
+        fprintf(f, "%s%%%u %s%s", i ? ", " : "", p->view->vals[v[i]].root, vqp_dtype_name(p->view->vals[v[i]].dtype),
+                vqp_shape_text(&p->view->vals[v[i]].shape, text));
+}
+
+static void print_host_call(const struct vqp_piece *p, const char *phase, FILE *f)
+{
+    const struct vqp_host_piece *h = p->host;
+    char name[96];
+    fprintf(f, "# piece of %s on the host: a function of %s\n%s (", phase, h->scope,
+            vqp_quote(h->call->name, strlen(h->call->name), name, sizeof name));
+    print_values(p, p->view->ops->in, h->call->n_in, f);
+    fputs(") -> ", f);
+    print_values(p, p->view->ops->out, h->call->n_out, f);
+    fputc('\n', f);
+}
+
 vqp_status vqpipe_print_programs(vqpipe *pipe, FILE *f, struct vqp_error *err)
 {
     static const char *const phases[] = {"prepare", "step", "finish"};
@@ -60,11 +81,15 @@ vqp_status vqpipe_print_programs(vqpipe *pipe, FILE *f, struct vqp_error *err)
         return st;
     for (uint32_t phase = 0; phase < VQP_N_PHASES; phase++) {
         for (const struct vqp_piece *p = s->piece[phase]; p; p = p->next) {
+            if (p->host) {
+                print_host_call(p, phases[phase], f);
+                continue;
+            }
             fprintf(f, "# piece of %s on %s %s\n", phases[phase], p->backend->name, p->backend->precision);
-            vqp_program_dump(vqp_program_view(p->program), f);
+            vqp_program_dump(p->view, f);
         }
         if (vqp_session_crossing(s, phase))
-            fprintf(f, "# %s: %" PRIu64 " bytes cross between backends each time\n", phases[phase],
+            fprintf(f, "# %s: %" PRIu64 " bytes cross through host memory each time\n", phases[phase],
                     vqp_session_crossing(s, phase));
     }
     return VQP_OK;

@@ -1,4 +1,5 @@
 #include "session.h"
+#include "host_piece.h"
 #include "shape.h"
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,7 @@ static vqp_status blame(const struct vqp_backend_instance *b, vqp_status st, con
 
 static vqp_status check_support(const struct vqp_piece *piece, struct vqp_error *err)
 {
-    const struct vqp_program_view *v = vqp_program_view(piece->program);
+    const struct vqp_program_view *v = piece->view;
     const struct vqp_backend_instance *b = piece->backend;
     for (uint32_t i = 0; i < v->n_ops; i++) {
         if (b->v->supports(b->self, v, i))
@@ -68,6 +69,8 @@ static vqp_status compile_piece(struct vqp_piece *piece, struct vqp_error *err)
 {
     const struct vqp_backend_instance *b = piece->backend;
     struct vqp_error e = {0};
+    if (piece->host)
+        return vqp_host_piece_prepare(piece, err);
     vqp_status st = check_support(piece, err);
     if (st)
         return st;
@@ -81,7 +84,7 @@ static vqp_status compile_piece(struct vqp_piece *piece, struct vqp_error *err)
         bind[i] = (struct vqp_binding){.val = piece->bound[i].val, .buffer = slot->buffer[b->index]};
     }
     if (!st)
-        st = b->v->compile(b->self, vqp_program_view(piece->program), bind, piece->n_bound, &piece->exec, &e);
+        st = b->v->compile(b->self, piece->view, bind, piece->n_bound, &piece->exec, &e);
     free(bind);
     return st ? blame(b, st, &e, err) : VQP_OK;
 }
@@ -124,6 +127,10 @@ static vqp_status upload_slot(struct vqp_session *s, struct vqp_slot *slot, cons
             return blame(b, st, &e, err);
         slot->valid[i] = 1;
     }
+    if (slot->host) {
+        memcpy(slot->host, data, n);
+        slot->host_valid = 1;
+    }
     return VQP_OK;
 }
 
@@ -137,6 +144,10 @@ vqp_status vqp_session_upload(struct vqp_session *s, const char *name, const voi
 static vqp_status download_slot(struct vqp_session *s, struct vqp_slot *slot, void *data, uint64_t n,
                                 struct vqp_error *err)
 {
+    if (slot->host_valid) {
+        memcpy(data, slot->host, n);
+        return VQP_OK;
+    }
     for (uint32_t i = 0; i < VQP_MAX_BACKENDS; i++) {
         if (!slot->buffer[i] || !slot->valid[i])
             continue;
@@ -176,7 +187,7 @@ vqp_status vqp_session_reset(struct vqp_session *s, struct vqp_error *err)
 
 /* ---- run -------------------------------------------------------------------------------------------------------- */
 
-/* Brings a value that another backend wrote to the piece's own, through host memory. */
+/* Brings a value that was written elsewhere to the piece's own backend, through host memory. */
 static vqp_status fetch(struct vqp_session *s, const struct vqp_piece *piece, struct vqp_slot *slot,
                         struct vqp_error *err)
 {
@@ -184,55 +195,90 @@ static vqp_status fetch(struct vqp_session *s, const struct vqp_piece *piece, st
     struct vqp_error e = {0};
     if (slot->valid[b->index])
         return VQP_OK;
-    void *host = malloc(slot->bytes);
+    void *host = slot->host ? slot->host : malloc(slot->bytes);
     if (!host)
         return vqp_fail(err, VQP_E_NOMEM, "run: out of memory");
-    vqp_status st = download_slot(s, slot, host, slot->bytes, err);
+    vqp_status st = slot->host_valid ? VQP_OK : download_slot(s, slot, host, slot->bytes, err);
     if (!st && (st = b->v->upload(b->self, slot->buffer[b->index], 0, host, slot->bytes, &e)))
         blame(b, st, &e, err);
-    free(host);
+    if (host != slot->host)
+        free(host);
+    else
+        slot->host_valid = !st;
     slot->valid[b->index] = !st;
     return st;
 }
 
+static vqp_status fetch_to_host(struct vqp_session *s, struct vqp_slot *slot, struct vqp_error *err)
+{
+    vqp_status st = slot->host_valid ? VQP_OK : download_slot(s, slot, slot->host, slot->bytes, err);
+    slot->host_valid = !st;
+    return st;
+}
+
+/* What the piece has written is nowhere else any more. */
+static void mark_written(const struct vqp_piece *p)
+{
+    for (uint32_t i = 0; i < p->n_bound; i++) {
+        struct vqp_slot *slot = p->bound[i].slot;
+        if (p->bound[i].role == VQP_VAL_INPUT || (p->host && p->bound[i].role == VQP_VAL_STATE))
+            continue;
+        memset(slot->valid, 0, sizeof slot->valid);
+        slot->host_valid = p->host != NULL;
+        slot->valid[p->backend->index] = !p->host;
+    }
+}
+
+vqp_status vqp_session_run_piece(struct vqp_session *s, struct vqp_piece *p, uint32_t times, struct vqp_error *err)
+{
+    struct vqp_backend_instance *b = p->backend;
+    struct vqp_error e = {0};
+    vqp_status st = VQP_OK;
+    for (uint32_t i = 0; !st && i < p->n_bound; i++)
+        if (p->bound[i].role != VQP_VAL_OUTPUT)
+            st = p->host ? fetch_to_host(s, p->bound[i].slot, err) : fetch(s, p, p->bound[i].slot, err);
+    if (st)
+        return st;
+    if (p->host)
+        st = vqp_host_piece_run(p, err);
+    else if ((st = b->v->run(b->self, p->exec, times, &e)))
+        st = blame(b, st, &e, err);
+    if (st)
+        return st;
+    mark_written(p);
+    if (atomic_load(&s->assembly->host->cancelled))
+        return vqp_fail(err, VQP_E_CANCELLED, "cancelled");
+    return VQP_OK;
+}
+
 vqp_status vqp_session_run(struct vqp_session *s, uint32_t phase, uint32_t times, struct vqp_error *err)
 {
-    for (struct vqp_piece *p = s->piece[phase]; p; p = p->next) {
-        struct vqp_backend_instance *b = p->backend;
-        struct vqp_error e = {0};
-        vqp_status st = VQP_OK;
-        for (uint32_t i = 0; !st && i < p->n_bound; i++)
-            if (p->bound[i].role != VQP_VAL_OUTPUT)
-                st = fetch(s, p, p->bound[i].slot, err);
-        if (st)
-            return st;
-        if ((st = b->v->run(b->self, p->exec, times, &e)))
-            return blame(b, st, &e, err);
-        for (uint32_t i = 0; i < p->n_bound; i++)
-            if (p->bound[i].role != VQP_VAL_INPUT) {
-                struct vqp_slot *slot = p->bound[i].slot;
-                memset(slot->valid, 0, sizeof slot->valid);
-                slot->valid[b->index] = 1;
-            }
-        if (atomic_load(&s->assembly->host->cancelled))
-            return vqp_fail(err, VQP_E_CANCELLED, "cancelled");
-    }
-    return VQP_OK;
+    vqp_status st = VQP_OK;
+    for (struct vqp_piece *p = s->piece[phase]; !st && p; p = p->next)
+        st = vqp_session_run_piece(s, p, times, err);
+    return st;
+}
+
+/* Nonzero if some piece of the phase writes the slot at another place than where `reader` reads it. */
+static int written_elsewhere(const struct vqp_session *s, uint32_t phase, const struct vqp_piece *reader,
+                             const struct vqp_slot *slot)
+{
+    for (const struct vqp_piece *w = s->piece[phase]; w; w = w->next)
+        for (uint32_t k = 0; k < w->n_bound; k++) {
+            int writes = w->bound[k].role == VQP_VAL_OUTPUT || (w->bound[k].role == VQP_VAL_STATE && !w->host);
+            if (writes && w->bound[k].slot == slot && (!w->host != !reader->host || w->backend != reader->backend))
+                return 1;
+        }
+    return 0;
 }
 
 uint64_t vqp_session_crossing(const struct vqp_session *s, uint32_t phase)
 {
     uint64_t bytes = 0;
     for (const struct vqp_piece *p = s->piece[phase]; p; p = p->next)
-        for (uint32_t i = 0; i < p->n_bound; i++) {
-            if (p->bound[i].role == VQP_VAL_OUTPUT)
-                continue;
-            for (const struct vqp_piece *q = s->piece[phase]; q; q = q->next)
-                for (uint32_t k = 0; k < q->n_bound; k++)
-                    if (q->backend != p->backend && q->bound[k].slot == p->bound[i].slot &&
-                        q->bound[k].role != VQP_VAL_INPUT)
-                        bytes += p->bound[i].slot->bytes;
-        }
+        for (uint32_t i = 0; i < p->n_bound; i++)
+            if (p->bound[i].role != VQP_VAL_OUTPUT && written_elsewhere(s, phase, p, p->bound[i].slot))
+                bytes += p->bound[i].slot->bytes;
     return bytes;
 }
 
@@ -244,14 +290,17 @@ void vqp_session_destroy(struct vqp_session *s)
         for (struct vqp_piece *p = s->piece[phase]; p; p = p->next) {
             if (p->exec)
                 p->backend->v->exec_destroy(p->backend->self, p->exec);
-            vqp_program_destroy(p->program);
+            if (p->owns_program)
+                vqp_program_destroy(p->program);
         }
-    for (struct vqp_slot *slot = s->slots; slot; slot = slot->next)
+    for (struct vqp_slot *slot = s->slots; slot; slot = slot->next) {
+        free(slot->host);
         for (uint32_t i = 0; i < VQP_MAX_BACKENDS; i++)
             if (slot->buffer[i]) {
                 struct vqp_backend_instance *b = backend_at(s, i);
                 b->v->buffer_destroy(b->self, slot->buffer[i]);
             }
+    }
     vqp_arena_free(&s->arena);
     free(s);
 }

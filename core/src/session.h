@@ -24,20 +24,31 @@ struct vqp_slot { /* a value that lives in bound buffers, under one name in all 
     struct vqp_shape shape;
     uint64_t bytes;
     vqp_buffer *buffer[VQP_MAX_BACKENDS]; /* by backend index; NULL: not needed there */
-    uint8_t valid[VQP_MAX_BACKENDS];
+    uint8_t valid[VQP_MAX_BACKENDS], host_valid;
+    void *host; /* a host call reads or writes it here; NULL: none does */
 };
 struct vqp_bound { /* a slot as one piece sees it */
     struct vqp_slot *slot;
     vqp_val val;
     uint32_t role;
 };
-struct vqp_piece { /* one program on one backend */
+struct vqp_host_piece { /* a component's own function in the place of a program */
+    const struct vqp_host_call *call;
+    const char *scope;              /* "scheduler/draw" */
+    const struct vqp_instance *who; /* NULL: core */
+    struct vqp_tensor_view in[VQP_OP_MAX_IN];
+    void *out[VQP_OP_MAX_OUT];
+};
+struct vqp_piece { /* a program, or a part of one, on one backend; or a host call */
     struct vqp_piece *next;
-    vqp_program *program;
-    struct vqp_backend_instance *backend;
+    vqp_program *program; /* all parts of it point there; the first one owns it */
+    int owns_program;
+    const struct vqp_program_view *view;  /* of this part; without ops where it is a host call */
+    struct vqp_backend_instance *backend; /* of a host call: the one before and after it */
+    struct vqp_host_piece *host;          /* NULL: not a host call */
     struct vqp_bound *bound;
     uint32_t n_bound;
-    vqp_exec *exec;
+    vqp_exec *exec; /* NULL: a host call */
 };
 struct vqp_session {
     struct vqp_session *next;
@@ -63,7 +74,9 @@ vqp_status vqp_session_upload(struct vqp_session *s, const char *name, const voi
 vqp_status vqp_session_download(struct vqp_session *s, const char *name, void *data, uint64_t n, struct vqp_error *err);
 /* Runs a phase's pieces in order, `times` times; several pieces allow only 1. */
 vqp_status vqp_session_run(struct vqp_session *s, uint32_t phase, uint32_t times, struct vqp_error *err);
-/* Bytes that one run of the phase copies between backends. */
+/* The same for one piece; those before it in its phase have run. */
+vqp_status vqp_session_run_piece(struct vqp_session *s, struct vqp_piece *piece, uint32_t times, struct vqp_error *err);
+/* Bytes that one run of the phase copies between backends, or between a backend and a host call. */
 uint64_t vqp_session_crossing(const struct vqp_session *s, uint32_t phase);
 void vqp_session_destroy(struct vqp_session *s);
 

@@ -288,5 +288,7 @@ int vqp_op_infer(const struct vqp_op *op, const struct vqp_val_info *vals, uint3
 const char *vqp_op_name(uint32_t kind)
 {
     const struct vqp_op_rule *rule = vqp_op_rule(kind);
+    if (kind == VQP_OP_HOST_CALL)
+        return "host_call";
     return rule ? rule->name : "?";
 }

@@ -153,6 +153,18 @@ static void print_program(void)
     FIELD(vqp_program_view, op_scope);
     FIELD(vqp_program_view, arena_bytes);
     END();
+    STRUCT(vqp_host_call);
+    FIELD(vqp_host_call, struct_size);
+    FIELD(vqp_host_call, n_in);
+    FIELD(vqp_host_call, n_out);
+    FIELD(vqp_host_call, reserved);
+    FIELD(vqp_host_call, name);
+    FIELD(vqp_host_call, fn);
+    FIELD(vqp_host_call, self);
+    FIELD(vqp_host_call, in);
+    FIELD(vqp_host_call, out_dtype);
+    FIELD(vqp_host_call, out_shape);
+    END();
     STRUCT(vqp_program_api);
     FIELD(vqp_program_api, struct_size);
     FIELD(vqp_program_api, reserved);
@@ -168,6 +180,7 @@ static void print_program(void)
     FIELD(vqp_program_api, output);
     FIELD(vqp_program_api, scope);
     FIELD(vqp_program_api, fail);
+    FIELD(vqp_program_api, host_call);
     END();
 }
 

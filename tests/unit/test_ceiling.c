@@ -48,7 +48,7 @@ static void asks_once_for_each_shape_and_round(void)
 {
     vqp_program *program = record();
     struct vqp_backend_instance backend = {.v = &with, .name = "fake"};
-    struct vqp_piece piece = {.program = program, .backend = &backend};
+    struct vqp_piece piece = {.view = vqp_program_view(program), .backend = &backend};
     struct vqp_ceilings c = {0};
     uint32_t index[5];
     double median, low, high;
@@ -81,7 +81,7 @@ static void asks_nothing_of_an_older_backend(void)
 {
     vqp_program *program = record();
     struct vqp_backend_instance backend = {.v = &shorter, .name = "older"};
-    struct vqp_piece piece = {.program = program, .backend = &backend};
+    struct vqp_piece piece = {.view = vqp_program_view(program), .backend = &backend};
     struct vqp_ceilings c = {0};
     uint32_t index = 0;
     CU_ASSERT_EQUAL(vqp_ceilings_add(&c, &piece, 0, &index, NULL), VQP_OK);
@@ -95,7 +95,8 @@ static void keeps_backends_apart_and_names_the_one_that_fails(void)
 {
     vqp_program *program = record();
     struct vqp_backend_instance a = {.v = &with, .name = "fake"}, b = {.v = &with, .name = "other"};
-    struct vqp_piece first = {.program = program, .backend = &a}, second = {.program = program, .backend = &b};
+    const struct vqp_program_view *view = vqp_program_view(program);
+    struct vqp_piece first = {.view = view, .backend = &a}, second = {.view = view, .backend = &b};
     struct vqp_ceilings c = {0};
     struct vqp_error err = {0};
     uint32_t i = 0, k = 0;

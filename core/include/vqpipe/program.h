@@ -98,6 +98,26 @@ struct vqp_program_view {
     uint64_t arena_bytes;            /* offsets are multiples of 256 */
 };
 
+/* Work that a component does itself, in plain C on host memory: a sampler or a filter of a third party, written before anybody makes
+ * an op of it.
+ *
+ * fn gets in[0..n_in-1], host copies of the values that call named (dtype, shape, bytes, data; 8-byte aligned; a weight as it is in its
+ * file), and out[0..n_out-1], zeroed room before the first call, of which it writes every element each time. [pipeline-thread], once each
+ * time the program gets there, never two at once; state of its own belongs into `self`. What it does must not depend on the number of
+ * host threads. In anything longer than some 50 ms it polls host->cancelled and returns VQP_E_CANCELLED. Otherwise it returns VQP_OK, or a
+ * negative status with the sentence in *err, which core shows with the component and the scope before it; the run then ends. */
+typedef vqp_status (*vqp_host_fn)(void *self, const struct vqp_tensor_view *in, void *const *out,
+                                  struct vqp_error *err);
+struct vqp_host_call {
+    uint32_t struct_size, n_in, n_out, reserved; /* n_in, n_out: at most VQP_OP_MAX_IN, VQP_OP_MAX_OUT; may be 0 */
+    const char *name;                            /* what it does, for messages and `vqpipe program`; copied */
+    vqp_host_fn fn;
+    void *self; /* fn's first argument; lives as long as the component */
+    vqp_val in[VQP_OP_MAX_IN];
+    uint32_t out_dtype[VQP_OP_MAX_OUT]; /* f32, i32 or u8 */
+    struct vqp_shape out_shape[VQP_OP_MAX_OUT];
+};
+
 /* How components record. [pipeline-thread], and only inside a record_* call. Shapes are inferred and checked at every
  * call. The first failure is kept, with the scope path, and turns the rest into no-ops that return 0: recording code needs
  * no `if` per line. Names are private to the component (core prefixes them), but for names that begin with "cond.". */
@@ -128,6 +148,10 @@ struct vqp_program_api {
     void (*scope)(vqp_program *p, const char *name);
     /* The component's own refusal; poisons like any other. */
     void (*fail)(vqp_program *p, vqp_status code, const char *msg);
+    /* Records a call of c->fn at this place, which is never dropped; writes its outputs to out[0..n_out-1] (may be NULL) and returns
+     * out[0]. Core cuts the program here: what is before and after runs on the component's backend, and the values that cross are copied
+     * through host memory each time, so that steps no longer run in groups. Works with every backend, which knows nothing of it. */
+    vqp_val (*host_call)(vqp_program *p, const struct vqp_host_call *c, vqp_val *out);
 };
 
 #ifdef __cplusplus
