@@ -88,6 +88,8 @@ static int usable_gpu(struct vqp_assembly *a, const struct vqp_component *c)
 {
     struct vqp_device_info d[16];
     uint32_t n = 0;
+    for (uint32_t i = 0; i < 16; i++)
+        d[i].struct_size = sizeof d[i];
     if (!VQP_HAS(c->v.backend, devices) || c->v.backend->devices(&a->host->base, d, 16, &n, NULL))
         return 0;
     for (uint32_t i = 0; i < n && i < 16; i++)

@@ -1,0 +1,233 @@
+/* The host side of the Vulkan backend: one section a source file, each standing on those above it. Ops see kernel.h alone. */
+#ifndef VQP_VULKAN_H
+#define VQP_VULKAN_H
+#include "kernel.h"
+#include <pthread.h>
+#include <vqpipe/backend.h>
+#include <vqpipe/host.h>
+#define VK_NO_PROTOTYPES
+#include <vulkan/vulkan_core.h>
+
+/* ---- api.c: the functions of the Vulkan library, found at run time ---- */
+
+#define VK_GLOBAL_FUNCTIONS(X)                                                                                         \
+    X(vkEnumerateInstanceVersion) X(vkEnumerateInstanceExtensionProperties) X(vkCreateInstance)
+#define VK_INSTANCE_FUNCTIONS(X)                                                                                       \
+    X(vkDestroyInstance)                                                                                               \
+    X(vkEnumeratePhysicalDevices)                                                                                      \
+    X(vkGetPhysicalDeviceProperties2)                                                                                  \
+    X(vkGetPhysicalDeviceFeatures2) X(vkGetPhysicalDeviceMemoryProperties) X(vkGetPhysicalDeviceQueueFamilyProperties) \
+        X(vkEnumerateDeviceExtensionProperties) X(vkCreateDevice) X(vkGetDeviceProcAddr)
+#define VK_DEVICE_FUNCTIONS(X)                                                                                         \
+    X(vkDestroyDevice)                                                                                                 \
+    X(vkGetDeviceQueue)                                                                                                \
+    X(vkDeviceWaitIdle)                                                                                                \
+    X(vkQueueSubmit) X(vkCreateSemaphore) X(vkDestroySemaphore) X(vkWaitSemaphores) X(vkCreateBuffer)                  \
+        X(vkDestroyBuffer) X(vkGetBufferMemoryRequirements) X(vkAllocateMemory) X(vkFreeMemory) X(vkBindBufferMemory)  \
+            X(vkMapMemory) X(vkCreateCommandPool) X(vkDestroyCommandPool) X(vkAllocateCommandBuffers)                  \
+                X(vkBeginCommandBuffer) X(vkEndCommandBuffer) X(vkCmdCopyBuffer) X(vkCmdFillBuffer)                    \
+                    X(vkCmdPipelineBarrier) X(vkCmdBindPipeline) X(vkCmdBindDescriptorSets) X(vkCmdPushConstants)      \
+                        X(vkCmdDispatch) X(vkCmdResetQueryPool) X(vkCmdWriteTimestamp) X(vkCreateQueryPool)            \
+                            X(vkDestroyQueryPool) X(vkGetQueryPoolResults) X(vkCreateDescriptorSetLayout)              \
+                                X(vkDestroyDescriptorSetLayout) X(vkCreatePipelineLayout) X(vkDestroyPipelineLayout)   \
+                                    X(vkCreateShaderModule) X(vkDestroyShaderModule) X(vkCreateComputePipelines)       \
+                                        X(vkDestroyPipeline) X(vkCreatePipelineCache) X(vkDestroyPipelineCache)        \
+                                            X(vkGetPipelineCacheData) X(vkCreateDescriptorPool)                        \
+                                                X(vkDestroyDescriptorPool) X(vkAllocateDescriptorSets)                 \
+                                                    X(vkUpdateDescriptorSets)
+
+struct vk_api {
+    PFN_vkGetInstanceProcAddr vkGetInstanceProcAddr;
+#define X(name) PFN_##name name;
+    VK_GLOBAL_FUNCTIONS(X)
+    VK_INSTANCE_FUNCTIONS(X)
+    VK_DEVICE_FUNCTIONS(X)
+#undef X
+};
+
+/* Opens the library and makes an instance of Vulkan 1.2 or later. What it says when there is none: what was looked for. */
+vqp_status vk_api_open(struct vk_api *api, VkInstance *instance, struct vqp_error *err);
+vqp_status vk_api_load_device(struct vk_api *api, VkDevice device, struct vqp_error *err);
+/* Turns a failed call into an error: memory that ran out into VQP_E_NOMEM, all else into VQP_E_DEVICE. */
+vqp_status vk_failed(const char *call, VkResult result, const char *what, struct vqp_error *err);
+/* In a test build, a function of the test that may put its own functions into the table; see tests/vulkan. */
+#if defined(VK_TEST_HOOK)
+void vk_test_hook(struct vk_api *api);
+#endif
+
+/* ---- adapter.c: what devices there are, and what each can do ---- */
+
+enum {
+    VK_MAX_ADAPTERS = 16
+};
+struct vk_adapter {
+    VkPhysicalDevice handle;
+    uint32_t index, queue_family, timestamp_bits, api_version;
+    uint32_t usable, size_control, vulkan_memory_model, portability_subset;
+    VkPhysicalDeviceType type;
+    struct vk_caps caps;
+    uint64_t max_range, max_buffer, max_allocation, memory_bytes, offset_alignment;
+    double timestamp_ns;
+    VkPhysicalDeviceMemoryProperties memory;
+    char name[VK_MAX_PHYSICAL_DEVICE_NAME_SIZE], driver[192], uuid[40], reason[256];
+    /* Who compiles the pipelines: what a cache on disk must match. */
+    struct {
+        uint32_t vendor, device, driver_version, api_version, driver_id;
+        uint8_t device_uuid[VK_UUID_SIZE], driver_uuid[VK_UUID_SIZE], cache_uuid[VK_UUID_SIZE];
+    } identity;
+};
+vqp_status vk_adapters(const struct vk_api *api, VkInstance instance, struct vk_adapter *out, uint32_t *n,
+                       struct vqp_error *err);
+/* By index, UUID or part of the name; NULL: the first of the best kind. NULL with *err set. */
+const struct vk_adapter *vk_adapter_choose(const struct vk_adapter *a, uint32_t n, const char *text,
+                                           struct vqp_error *err);
+vqp_status vk_adapter_create_device(const struct vk_api *api, const struct vk_adapter *a, VkDevice *out,
+                                    struct vqp_error *err);
+
+/* ---- the instance of the backend ---- */
+
+struct vk_slice { /* a piece of device memory; buffer is VK_NULL_HANDLE where there is none */
+    VkBuffer buffer;
+    uint64_t offset, bytes; /* bytes is a multiple of 16 */
+    struct vk_block *block;
+};
+
+struct vk_device {
+    const struct vqp_host *host;
+    struct vk_api api;
+    VkInstance instance;
+    struct vk_adapter adapter;
+    VkDevice handle;
+    uint32_t f16, timestamps, cache_on_disk;
+    /* queue.c */
+    VkQueue queue;
+    VkSemaphore timeline;
+    uint64_t submitted, completed; /* values of the timeline */
+    VkCommandPool pool;
+    /* memory.c */
+    pthread_mutex_t lock; /* of memory and weights: forget() comes from any thread */
+    struct vk_block *blocks;
+    VkDeviceMemory staging_memory;
+    VkBuffer staging;
+    void *staging_data;
+    VkCommandBuffer copy;
+    struct vk_slice nothing; /* what VK_NONE is bound to */
+    /* weights.c */
+    struct vk_weight_copy *weights;
+    /* pipeline.c */
+    VkDescriptorSetLayout set_layout[VK_MAX_BINDINGS + 1]; /* by the number of bindings */
+    VkPipelineLayout layout[VK_MAX_BINDINGS + 1];
+    struct vk_pipeline *pipelines;
+    VkPipelineCache cache;
+    uint32_t cache_grew;
+};
+
+/* ---- queue.c: submitting and waiting ---- */
+
+vqp_status vk_queue_open(struct vk_device *dev, struct vqp_error *err);
+void vk_queue_close(struct vk_device *dev);
+vqp_status vk_submit(struct vk_device *dev, VkCommandBuffer commands, const char *what, struct vqp_error *err);
+/* Waits until the timeline has reached `value`; polls the host meanwhile where `cancellable`. VQP_E_CANCELLED leaves work running. */
+vqp_status vk_wait(struct vk_device *dev, uint64_t value, int cancellable, const char *what, struct vqp_error *err);
+/* Waits for everything, come what may: before anything is destroyed that work in flight may use. */
+void vk_drain(struct vk_device *dev);
+
+/* ---- memory.c: device memory and the way there and back ---- */
+
+vqp_status vk_memory_open(struct vk_device *dev, struct vqp_error *err);
+void vk_memory_close(struct vk_device *dev);
+vqp_status vk_memory_take(struct vk_device *dev, uint64_t bytes, const char *what, struct vk_slice *out,
+                          struct vqp_error *err);
+void vk_memory_give(struct vk_device *dev, struct vk_slice *slice); /* accepts one without memory */
+vqp_status vk_memory_zero(struct vk_device *dev, const struct vk_slice *s, struct vqp_error *err);
+/* `fill` writes bytes off .. off+n-1 of what is to arrive at s; off and n are multiples of 4, but for the end. */
+typedef void (*vk_fill)(void *ctx, void *dst, uint64_t off, uint64_t n);
+vqp_status vk_memory_fill(struct vk_device *dev, const struct vk_slice *s, uint64_t bytes, vk_fill fill, void *ctx,
+                          struct vqp_error *err);
+vqp_status vk_memory_upload(struct vk_device *dev, const struct vk_slice *s, uint64_t off, const void *src, uint64_t n,
+                            struct vqp_error *err);
+vqp_status vk_memory_download(struct vk_device *dev, const struct vk_slice *s, uint64_t off, void *dst, uint64_t n,
+                              struct vqp_error *err);
+
+/* ---- weights.c: weights on the device, each once for its address and form ---- */
+
+/* Bytes of the value in this form. */
+uint64_t vk_form_bytes(const struct vqp_val_info *val, const struct vk_form *form);
+/* Brings data (CONSTANT or WEIGHT) to the device in a form. */
+vqp_status vk_form_upload(struct vk_device *dev, const struct vqp_val_info *val, const struct vk_form *form,
+                          struct vk_slice *out, struct vqp_error *err);
+vqp_status vk_weight_obtain(struct vk_device *dev, const struct vqp_val_info *val, const struct vk_form *form,
+                            struct vk_slice *out, struct vqp_error *err);
+void vk_weights_forget(struct vk_device *dev, const void *data); /* [any-thread] */
+void vk_weights_close(struct vk_device *dev);
+
+/* ---- pipeline.c ---- */
+
+vqp_status vk_pipelines_open(struct vk_device *dev, struct vqp_error *err);
+void vk_pipelines_close(struct vk_device *dev);
+/* The pipeline for a kernel, its constants and its number of bindings; made where it is not there yet. */
+vqp_status vk_pipeline_obtain(struct vk_device *dev, const struct vk_dispatch *d, VkPipeline *out,
+                              struct vqp_error *err);
+
+/* ---- cache.c: compiled pipelines on disk, never trusted ---- */
+
+/* What was kept for this device and driver, or NULL; free() it. */
+void *vk_cache_load(const struct vk_adapter *a, size_t *bytes);
+void vk_cache_store(const struct vk_adapter *a, const void *data,
+                    size_t bytes); /* all or nothing; a failure is silent */
+void vk_sha256(const void *data, size_t bytes, uint8_t out[32]);
+
+/* ---- plan.c: what the ops of a program add up to ---- */
+
+struct vk_bound { /* an operand with its place */
+    struct vk_slice slice;
+    uint32_t written, scratch; /* scratch: slice.offset counts from the beginning of the program's scratch memory */
+};
+struct vk_node {
+    VkPipeline pipeline;
+    struct vk_dispatch d;
+    struct vk_bound at[VK_MAX_BINDINGS];
+    uint32_t op, barrier; /* barrier: one is needed before it */
+    uint64_t work;
+};
+struct vk_plan {
+    struct vk_device *dev;
+    const struct vqp_program_view *p;
+    struct vqp_error *err;
+    vqp_status status;
+    uint32_t op;                  /* the one being added */
+    const struct vk_slice *bound; /* by value: what core bound to it */
+    struct vk_slice arena;
+    uint32_t *stored; /* by value: its dtype on the device */
+    struct vk_node *nodes;
+    uint32_t n_nodes, cap_nodes;
+    struct vk_slice *uploaded; /* weights and constants, which VK_WEIGHT's index counts */
+    struct vk_constant {
+        vqp_val root;
+        struct vk_form form;
+        uint32_t uploaded;
+    } * constants; /* those of `uploaded` that belong to this program */
+    uint32_t n_uploaded, cap_uploaded, n_constants, cap_constants;
+    uint64_t *scratch; /* of the op being added: begin and bytes of each */
+    uint32_t n_scratch, cap_scratch;
+    uint64_t scratch_used, scratch_bytes; /* of this op; the most of any op */
+};
+/* Which temporaries of a program may be float16: those whose every reader and writer allows it. */
+void vk_choose_storage(const struct vqp_program_view *p, uint32_t f16, uint32_t *stored);
+/* Asks every op for its dispatches and decides where barriers are. */
+vqp_status vk_plan_make(struct vk_plan *plan);
+void vk_plan_free(struct vk_plan *plan); /* all but the slices that the program keeps */
+
+/* ---- program.c: recorded once, replayed ---- */
+
+vqp_status vk_compile(void *self, const struct vqp_program_view *p, const struct vqp_binding *b, uint32_t n,
+                      vqp_exec **out, struct vqp_error *err);
+vqp_status vk_run(void *self, vqp_exec *x, uint32_t times, struct vqp_error *err);
+vqp_status vk_profile(void *self, vqp_exec *x, uint64_t *ns, uint32_t cap, uint32_t *n);
+void vk_exec_destroy(void *self, vqp_exec *x);
+struct vqp_buffer {
+    uint64_t bytes;
+    struct vk_slice slice;
+};
+
+#endif
