@@ -317,5 +317,8 @@ vqp_status vk_adapter_create_device(const struct vk_api *api, const struct vk_ad
                                .enabledExtensionCount = n,
                                .ppEnabledExtensionNames = extensions};
     VkResult r = api->vkCreateDevice(a->handle, &info, NULL, out);
-    return r == VK_SUCCESS ? VQP_OK : vk_failed("vkCreateDevice", r, a->name, err);
+    if (r == VK_SUCCESS)
+        return VQP_OK;
+    *out = VK_NULL_HANDLE;
+    return vk_failed("vkCreateDevice", r, a->name, err);
 }

@@ -65,6 +65,8 @@ static vqp_status create_instance(const struct vk_api *api, VkInstance *out, str
                                  .enabledExtensionCount = asks,
                                  .ppEnabledExtensionNames = &portability};
     r = api->vkCreateInstance(&info, NULL, out);
+    if (r != VK_SUCCESS)
+        *out = VK_NULL_HANDLE;
     if (r == VK_ERROR_INCOMPATIBLE_DRIVER)
         return vqp_fail(
             err, VQP_E_DEVICE,

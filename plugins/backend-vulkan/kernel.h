@@ -6,8 +6,8 @@
  *     vk_bind_result(&d, vk_value(plan, op->out[0]));
  *     vk_constant(&d, ...); vk_push(&d, &shape, sizeof shape); d.groups[0] = ...;
  *     return vk_emit(plan, &d);
- * Shaders mark what they only read "readonly": the rest counts as written. The plan sorts out the rest: descriptor sets, pipelines, barriers, submissions. A program is recorded once and replayed, so that
- * nothing here may depend on the contents of a buffer. */
+ * Shaders mark what they only read "readonly": the rest counts as written. The plan sorts out the rest: descriptor sets, pipelines,
+ * barriers, submissions. A program is recorded once and replayed, so that nothing here may depend on the contents of a buffer. */
 #ifndef VQP_VULKAN_KERNEL_H
 #define VQP_VULKAN_KERNEL_H
 #include <string.h>

@@ -62,7 +62,7 @@ static vqp_status create_buffer(struct vk_device *dev, uint64_t bytes, const VkM
                                .size = bytes,
                                .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
                                         VK_BUFFER_USAGE_TRANSFER_DST_BIT};
-    VkResult r = dev->api.vkCreateBuffer(dev->handle, &info, NULL, buffer);
+    VkResult r = VK_CREATE(dev, vkCreateBuffer, &info, buffer);
     if (r != VK_SUCCESS)
         return vk_failed("vkCreateBuffer", r, what, err);
     VkMemoryRequirements need;
@@ -71,7 +71,7 @@ static vqp_status create_buffer(struct vk_device *dev, uint64_t bytes, const VkM
     while (*wanted && !find_type(dev, need.memoryTypeBits, *wanted, &allocate.memoryTypeIndex))
         wanted++;
     const char *call = "vkAllocateMemory";
-    r = *wanted ? dev->api.vkAllocateMemory(dev->handle, &allocate, NULL, memory) : VK_ERROR_FEATURE_NOT_PRESENT;
+    r = *wanted ? VK_CREATE(dev, vkAllocateMemory, &allocate, memory) : VK_ERROR_FEATURE_NOT_PRESENT;
     if (r == VK_SUCCESS) {
         call = "vkBindBufferMemory";
         r = dev->api.vkBindBufferMemory(dev->handle, *buffer, *memory, 0);

@@ -14,7 +14,7 @@ vqp_status vk_pipelines_open(struct vk_device *dev, struct vqp_error *err)
     void *data = dev->cache_on_disk ? vk_cache_load(&dev->adapter, &bytes) : NULL;
     VkPipelineCacheCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = bytes, .pInitialData = data};
-    VkResult r = dev->api.vkCreatePipelineCache(dev->handle, &info, NULL, &dev->cache);
+    VkResult r = VK_CREATE(dev, vkCreatePipelineCache, &info, &dev->cache);
     free(data);
     return r == VK_SUCCESS ? VQP_OK : vk_failed("vkCreatePipelineCache", r, "starting", err);
 }
@@ -57,9 +57,8 @@ static vqp_status create_layout(struct vk_device *dev, uint32_t n, const char *n
                                                     .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
     VkDescriptorSetLayoutCreateInfo set = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = n, .pBindings = binding};
-    VkResult r = dev->set_layout[n]
-                     ? VK_SUCCESS
-                     : dev->api.vkCreateDescriptorSetLayout(dev->handle, &set, NULL, &dev->set_layout[n]);
+    VkResult r =
+        dev->set_layout[n] ? VK_SUCCESS : VK_CREATE(dev, vkCreateDescriptorSetLayout, &set, &dev->set_layout[n]);
     if (r != VK_SUCCESS)
         return vk_failed("vkCreateDescriptorSetLayout", r, name, err);
     VkPushConstantRange push = {VK_SHADER_STAGE_COMPUTE_BIT, 0, VK_MAX_PUSH};
@@ -68,7 +67,7 @@ static vqp_status create_layout(struct vk_device *dev, uint32_t n, const char *n
                                          .pSetLayouts = &dev->set_layout[n],
                                          .pushConstantRangeCount = 1,
                                          .pPushConstantRanges = &push};
-    r = dev->api.vkCreatePipelineLayout(dev->handle, &layout, NULL, &dev->layout[n]);
+    r = VK_CREATE(dev, vkCreatePipelineLayout, &layout, &dev->layout[n]);
     return r == VK_SUCCESS ? VQP_OK : vk_failed("vkCreatePipelineLayout", r, name, err);
 }
 
@@ -93,7 +92,7 @@ static vqp_status create(struct vk_device *dev, struct vk_pipeline *p, struct vq
         info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
         info.stage.pNext = &size;
     }
-    VkResult r = dev->api.vkCreateShaderModule(dev->handle, &module, NULL, &info.stage.module);
+    VkResult r = VK_CREATE(dev, vkCreateShaderModule, &module, &info.stage.module);
     if (r != VK_SUCCESS)
         return vk_failed("vkCreateShaderModule", r, p->kernel->name, err);
     r = dev->api.vkCreateComputePipelines(dev->handle, dev->cache, 1, &info, NULL, &p->handle);

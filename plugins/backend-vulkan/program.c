@@ -98,7 +98,7 @@ static vqp_status make_sets(struct vk_exec *x, struct vk_device *dev)
     VkDescriptorPoolCreateInfo pool = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = n, .poolSizeCount = 1, .pPoolSizes = &size};
     const char *call = "vkCreateDescriptorPool";
-    VkResult r = dev->api.vkCreateDescriptorPool(dev->handle, &pool, NULL, &x->sets_pool);
+    VkResult r = VK_CREATE(dev, vkCreateDescriptorPool, &pool, &x->sets_pool);
     if (r == VK_SUCCESS) {
         VkDescriptorSetAllocateInfo sets = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
                                             .descriptorPool = x->sets_pool,
@@ -226,7 +226,7 @@ static vqp_status record(struct vk_exec *x, struct vk_device *dev)
     if (!(x->commands = calloc((size_t)LANES * x->n_parts, sizeof(VkCommandBuffer))))
         return no_memory(x);
     const char *call = "vkCreateCommandPool";
-    VkResult r = dev->api.vkCreateCommandPool(dev->handle, &pool, NULL, &x->pool);
+    VkResult r = VK_CREATE(dev, vkCreateCommandPool, &pool, &x->pool);
     if (r == VK_SUCCESS) {
         VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                             .commandPool = x->pool,
@@ -239,7 +239,7 @@ static vqp_status record(struct vk_exec *x, struct vk_device *dev)
     for (uint32_t lane = 0; lane < LANES && r == VK_SUCCESS && !st; lane++) {
         if (dev->timestamps) {
             call = "vkCreateQueryPool";
-            r = dev->api.vkCreateQueryPool(dev->handle, &queries, NULL, &x->queries[lane]);
+            r = VK_CREATE(dev, vkCreateQueryPool, &queries, &x->queries[lane]);
         }
         if (r == VK_SUCCESS)
             st = record_lane(x, dev, lane, most);

@@ -11,13 +11,13 @@ vqp_status vk_queue_open(struct vk_device *dev, struct vqp_error *err)
     VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
                                       .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
-    VkResult r = dev->api.vkCreateSemaphore(dev->handle, &semaphore, NULL, &dev->timeline);
+    VkResult r = VK_CREATE(dev, vkCreateSemaphore, &semaphore, &dev->timeline);
     if (r != VK_SUCCESS)
         return vk_failed("vkCreateSemaphore", r, "starting", err);
     VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                     .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
                                     .queueFamilyIndex = dev->adapter.queue_family};
-    r = dev->api.vkCreateCommandPool(dev->handle, &pool, NULL, &dev->pool);
+    r = VK_CREATE(dev, vkCreateCommandPool, &pool, &dev->pool);
     return r == VK_SUCCESS ? VQP_OK : vk_failed("vkCreateCommandPool", r, "starting", err);
 }
 

@@ -16,25 +16,26 @@
     X(vkDestroyInstance)                                                                                               \
     X(vkEnumeratePhysicalDevices)                                                                                      \
     X(vkGetPhysicalDeviceProperties2)                                                                                  \
-    X(vkGetPhysicalDeviceFeatures2) X(vkGetPhysicalDeviceMemoryProperties) X(vkGetPhysicalDeviceQueueFamilyProperties) \
+    X(vkGetPhysicalDeviceFeatures2)                                                                                    \
+    X(vkGetPhysicalDeviceMemoryProperties) X(vkGetPhysicalDeviceQueueFamilyProperties)                                 \
         X(vkEnumerateDeviceExtensionProperties) X(vkCreateDevice) X(vkGetDeviceProcAddr)
 #define VK_DEVICE_FUNCTIONS(X)                                                                                         \
     X(vkDestroyDevice)                                                                                                 \
     X(vkGetDeviceQueue)                                                                                                \
     X(vkDeviceWaitIdle)                                                                                                \
-    X(vkQueueSubmit) X(vkCreateSemaphore) X(vkDestroySemaphore) X(vkWaitSemaphores) X(vkCreateBuffer)                  \
-        X(vkDestroyBuffer) X(vkGetBufferMemoryRequirements) X(vkAllocateMemory) X(vkFreeMemory) X(vkBindBufferMemory)  \
-            X(vkMapMemory) X(vkCreateCommandPool) X(vkDestroyCommandPool) X(vkAllocateCommandBuffers)                  \
-                X(vkBeginCommandBuffer) X(vkEndCommandBuffer) X(vkCmdCopyBuffer) X(vkCmdFillBuffer)                    \
-                    X(vkCmdPipelineBarrier) X(vkCmdBindPipeline) X(vkCmdBindDescriptorSets) X(vkCmdPushConstants)      \
-                        X(vkCmdDispatch) X(vkCmdResetQueryPool) X(vkCmdWriteTimestamp) X(vkCreateQueryPool)            \
-                            X(vkDestroyQueryPool) X(vkGetQueryPoolResults) X(vkCreateDescriptorSetLayout)              \
-                                X(vkDestroyDescriptorSetLayout) X(vkCreatePipelineLayout) X(vkDestroyPipelineLayout)   \
-                                    X(vkCreateShaderModule) X(vkDestroyShaderModule) X(vkCreateComputePipelines)       \
-                                        X(vkDestroyPipeline) X(vkCreatePipelineCache) X(vkDestroyPipelineCache)        \
-                                            X(vkGetPipelineCacheData) X(vkCreateDescriptorPool)                        \
-                                                X(vkDestroyDescriptorPool) X(vkAllocateDescriptorSets)                 \
-                                                    X(vkUpdateDescriptorSets)
+    X(vkQueueSubmit)                                                                                                   \
+    X(vkCreateSemaphore) X(vkDestroySemaphore) X(vkWaitSemaphores) X(vkCreateBuffer) X(vkDestroyBuffer)                \
+        X(vkGetBufferMemoryRequirements) X(vkAllocateMemory) X(vkFreeMemory) X(vkBindBufferMemory) X(vkMapMemory)      \
+            X(vkCreateCommandPool) X(vkDestroyCommandPool) X(vkAllocateCommandBuffers) X(vkBeginCommandBuffer)         \
+                X(vkEndCommandBuffer) X(vkCmdCopyBuffer) X(vkCmdFillBuffer) X(vkCmdPipelineBarrier)                    \
+                    X(vkCmdBindPipeline) X(vkCmdBindDescriptorSets) X(vkCmdPushConstants) X(vkCmdDispatch)             \
+                        X(vkCmdResetQueryPool) X(vkCmdWriteTimestamp) X(vkCreateQueryPool) X(vkDestroyQueryPool)       \
+                            X(vkGetQueryPoolResults) X(vkCreateDescriptorSetLayout) X(vkDestroyDescriptorSetLayout)    \
+                                X(vkCreatePipelineLayout) X(vkDestroyPipelineLayout) X(vkCreateShaderModule)           \
+                                    X(vkDestroyShaderModule) X(vkCreateComputePipelines) X(vkDestroyPipeline)          \
+                                        X(vkCreatePipelineCache) X(vkDestroyPipelineCache) X(vkGetPipelineCacheData)   \
+                                            X(vkCreateDescriptorPool) X(vkDestroyDescriptorPool)                       \
+                                                X(vkAllocateDescriptorSets) X(vkUpdateDescriptorSets)
 
 struct vk_api {
     PFN_vkGetInstanceProcAddr vkGetInstanceProcAddr;
@@ -50,6 +51,14 @@ vqp_status vk_api_open(struct vk_api *api, VkInstance *instance, struct vqp_erro
 vqp_status vk_api_load_device(struct vk_api *api, VkDevice device, struct vqp_error *err);
 /* Turns a failed call into an error: memory that ran out into VQP_E_NOMEM, all else into VQP_E_DEVICE. */
 vqp_status vk_failed(const char *call, VkResult result, const char *what, struct vqp_error *err);
+/* dev->api.name(dev->handle, info, NULL, out); where it fails *out is VK_NULL_HANDLE, which Vulkan does not promise. */
+#define VK_CREATE(dev, name, info, out)                                                                                \
+    ({                                                                                                                 \
+        VkResult result_ = (dev)->api.name((dev)->handle, info, NULL, out);                                            \
+        if (result_ != VK_SUCCESS)                                                                                     \
+            *(out) = VK_NULL_HANDLE;                                                                                   \
+        result_;                                                                                                       \
+    })
 /* In a test build, a function of the test that may put its own functions into the table; see tests/vulkan. */
 #if defined(VK_TEST_HOOK)
 void vk_test_hook(struct vk_api *api);

@@ -1,0 +1,12 @@
+/* A small program on the Vulkan backend, from opening the device to closing it. */
+#ifndef ONCE_H
+#define ONCE_H
+#include <vqpipe/backend.h>
+#include <vqpipe/host.h>
+#include <vqpipe/plugin.h>
+
+/* sum = (x + w) + (x + c), three times over; *right: what came back is that. */
+vqp_status once(const char *device, int32_t pipeline_cache, int *right, struct vqp_error *err);
+extern const struct vqp_host once_host;
+
+#endif
