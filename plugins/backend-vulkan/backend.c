@@ -114,6 +114,11 @@ static int32_t supports(void *self, const struct vqp_program_view *p, uint32_t i
     for (int k = 0; k < VQP_OP_MAX_IN; k++)
         if (op->in[k] && (p->vals[op->in[k]].dtype < VQP_F32 || p->vals[op->in[k]].dtype > VQP_BF16))
             return 0;
+    for (int k = 0; k < VQP_OP_MAX_IN + VQP_OP_MAX_OUT; k++) { /* kernels count in 32 bits */
+        const struct vqp_val_info *val = &p->vals[k < VQP_OP_MAX_IN ? op->in[k] : op->out[k - VQP_OP_MAX_IN]];
+        if (val->bytes > (uint64_t)INT32_MAX)
+            return 0;
+    }
     return !vk_ops[op->kind].supports || vk_ops[op->kind].supports(&dev->adapter.caps, p, i);
 }
 

@@ -1,13 +1,63 @@
-/* Every op_NAME.c of this folder. */
+/* Every op_NAME.c of this folder, and what they share. Core has checked every shape before a program gets here. */
 #ifndef VQP_VULKAN_OPS_H
 #define VQP_VULKAN_OPS_H
 #include "kernels.h"
 
 #define VK_OP(name)                                                                                                    \
     vqp_status vk_op_##name(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i, struct vqp_error *err)
-#define VK_SUPPORTS(name)                                                                                              \
-    int32_t vk_supports_##name(const struct vk_caps *caps, const struct vqp_program_view *p, uint32_t i)
-VK_OP(add);
-VK_SUPPORTS(add);
+VK_OP(embedding);
+VK_OP(codebook);
+VK_OP(nearest_code);
+VK_OP(linear);
+VK_OP(norm); /* layer_norm, rms_norm, l2_norm */
+VK_OP(sdpa);
+VK_OP(conv2d);
+VK_OP(group_norm);
+VK_OP(pixel_shuffle);
+VK_OP(rope);
+VK_OP(guide_log_softmax);
+VK_OP(truncate);
+VK_OP(posterior_sample);
+VK_OP(categorical_sample);
+VK_OP(select_top_k);
+VK_OP(to_rgb);
+VK_OP(repeat);
+VK_OP(take);
+VK_OP(store);
+VK_OP(advance);
+VK_OP(gumbel);
+VK_OP(elementwise); /* add to cast */
+VK_OP(concat);
+VK_OP(slice);
+VK_OP(permute);
+VK_OP(axis); /* reduce_sum reduce_max arg_max softmax cumsum */
+VK_OP(sort_k);
+VK_OP(gather);
+VK_OP(scatter);
+
+static inline uint32_t vk_count(const struct vqp_val_info *v)
+{
+    uint64_t n = 1;
+    for (uint32_t k = 0; k < v->shape.rank; k++)
+        n *= (uint64_t)v->shape.dim[k];
+    return (uint32_t)n; /* backend.c lets nothing longer in */
+}
+static inline uint32_t vk_dim(const struct vqp_val_info *v, uint32_t k)
+{
+    return k < v->shape.rank ? (uint32_t)v->shape.dim[k] : 1;
+}
+static inline uint32_t vk_last(const struct vqp_val_info *v)
+{
+    return v->shape.rank ? (uint32_t)v->shape.dim[v->shape.rank - 1] : 1;
+}
+static inline uint32_t vk_rows(const struct vqp_val_info *v)
+{
+    return vk_count(v) / vk_last(v);
+}
+/* How many invocations work on a row together: one vector of a CPU; else enough to keep the memory busy. */
+static inline uint32_t vk_row_group(const struct vk_plan *plan)
+{
+    return vk_caps(plan)->is_cpu ? 8 : 128;
+}
 
 #endif

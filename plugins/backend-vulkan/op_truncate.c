@@ -1,0 +1,20 @@
+#include "ops.h"
+
+VK_OP(truncate)
+{
+    (void)err;
+    const struct vqp_op *op = &p->ops[i];
+    const struct vqp_val_info *out = &p->vals[op->out[0]];
+    struct {
+        uint32_t rows, classes;
+        float low;
+    } push = {vk_rows(out), vk_last(out), op->u.truncate.floor};
+    struct vk_dispatch d = {.kernel = &vk_kernel_truncate, .work = 256 * (uint64_t)vk_count(out)};
+    vk_constant(&d, vk_row_group(plan));
+    vk_bind(&d, vk_value(plan, op->in[0]));
+    vk_bind(&d, vk_value(plan, op->in[1]));
+    vk_bind_result(&d, vk_value(plan, op->out[0]));
+    vk_push(&d, &push, sizeof push);
+    vk_spread(&d, push.rows);
+    return vk_emit(plan, &d);
+}

@@ -1,0 +1,63 @@
+#version 450
+#include "common.glsl"
+// Plain tier of flash attention (Dao et al. 2022): one invocation a query, keys four by four, no scores in memory.
+layout(local_size_x = 64) in;
+layout(constant_id = 0) const uint SIZE = 4;    // of a head
+layout(constant_id = 1) const uint VECTORS = 0; // SIZE is a multiple of 4
+layout(constant_id = 2) const uint CAUSAL = 0;
+layout(constant_id = 3) const uint PARTS = 1; // vectors of a head, the last one filled up with zeros
+layout(set = 0, binding = 0) readonly buffer Q4 { vec4 q4[]; };
+layout(set = 0, binding = 0) readonly buffer Q { float q[]; };
+layout(set = 0, binding = 1) readonly buffer K4 { vec4 k4[]; };
+layout(set = 0, binding = 1) readonly buffer K { float k[]; };
+layout(set = 0, binding = 2) readonly buffer V4 { vec4 v4[]; };
+layout(set = 0, binding = 2) readonly buffer V { float v[]; };
+layout(set = 0, binding = 3) writeonly buffer Result { float result[]; };
+layout(push_constant) uniform Push
+{
+    uint n, queries, keys, heads;
+    float scale;
+};
+
+#define LOAD(name, at, i)                                                                                              \
+    (VECTORS != 0 ? name##4[(at) / 4 + (i)]                                                                            \
+                  : vec4(name[(at) + 4 * (i)], 4 * (i) + 1 < SIZE ? name[(at) + 4 * (i) + 1] : 0.0,                    \
+                         4 * (i) + 2 < SIZE ? name[(at) + 4 * (i) + 2] : 0.0, 4 * (i) + 3 < SIZE ? name[(at) + 4 * (i) + 3] : 0.0))
+
+void main()
+{
+    uint me = invocation(); // [B,H,N]
+    if (me >= n)
+        return;
+    uint query = me % queries, head = me / queries % heads, b = me / queries / heads, stride = heads * SIZE;
+    uint from_q = (b * queries + query) * stride + head * SIZE, from_k = b * keys * stride + head * SIZE;
+    uint seen = CAUSAL != 0 ? min(query + 1, keys) : keys;
+    vec4 mine[PARTS], sum[PARTS];
+    for (uint i = 0; i < PARTS; i++) {
+        mine[i] = LOAD(q, from_q, i) * scale;
+        sum[i] = vec4(0);
+    }
+    float most = -3.0e38, total = 0.0;
+    for (uint key = 0; key < seen; key += 4) {
+        vec4 s = vec4(0);
+        uint at[4];
+        for (uint j = 0; j < 4; j++)
+            at[j] = from_k + min(key + j, seen - 1) * stride;
+        for (uint i = 0; i < PARTS; i++)
+            s += vec4(dot(mine[i], LOAD(k, at[0], i)), dot(mine[i], LOAD(k, at[1], i)), dot(mine[i], LOAD(k, at[2], i)),
+                      dot(mine[i], LOAD(k, at[3], i)));
+        for (uint j = 1; j < 4; j++)
+            if (key + j >= seen)
+                s[j] = -INFINITY;
+        float higher = max(max(most, max(s.x, s.y)), max(s.z, s.w));
+        float keep = exp_f32(most - higher);
+        vec4 p = vec4(exp_f32(s.x - higher), exp_f32(s.y - higher), exp_f32(s.z - higher), exp_f32(s.w - higher));
+        most = higher;
+        total = total * keep + (p.x + p.y) + (p.z + p.w);
+        for (uint i = 0; i < PARTS; i++)
+            sum[i] = sum[i] * keep + (p.x * LOAD(v, at[0], i) + p.y * LOAD(v, at[1], i)) +
+                     (p.z * LOAD(v, at[2], i) + p.w * LOAD(v, at[3], i));
+    }
+    for (uint i = 0; i < SIZE; i++)
+        result[from_q + i] = sum[i / 4][i % 4] / total;
+}
