@@ -193,16 +193,14 @@ static vqp_status open_device(struct vk_device *dev, const char *device, struct 
 static vqp_status create(const struct vqp_create_args *args, void **self, struct vqp_error *err)
 {
     const struct options *opts = args->opts;
-    int f16 = args->precision && strcmp(args->precision, "f16") == 0;
-    if (args->precision && !f16 && strcmp(args->precision, "f32") != 0)
-        return vqp_fail(err, VQP_E_ARG, "vulkan: precision %s: this backend has f32 and f16", args->precision);
+    if (args->precision && strcmp(args->precision, "f32") != 0)
+        return vqp_fail(err, VQP_E_ARG, "vulkan: precision %s: this backend has f32", args->precision);
     struct vk_device *dev = calloc(1, sizeof *dev);
     if (!dev || pthread_mutex_init(&dev->lock, NULL)) {
         free(dev);
         return vqp_fail(err, VQP_E_NOMEM, "vulkan: no host memory to create the backend");
     }
     dev->host = args->host;
-    dev->f16 = (uint32_t)f16;
     dev->cache_on_disk = !opts || opts->pipeline_cache;
     vqp_status st = open_device(dev, args->device, err);
     if (st) {

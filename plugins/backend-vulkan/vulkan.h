@@ -18,20 +18,21 @@
     X(vkGetPhysicalDeviceProperties2)                                                                                  \
     X(vkGetPhysicalDeviceFeatures2)                                                                                    \
     X(vkGetPhysicalDeviceMemoryProperties)                                                                             \
-    X(vkGetPhysicalDeviceQueueFamilyProperties) X(vkEnumerateDeviceExtensionProperties) X(vkCreateDevice)              \
-        X(vkGetDeviceProcAddr)
+    X(vkGetPhysicalDeviceQueueFamilyProperties)                                                                        \
+    X(vkEnumerateDeviceExtensionProperties) X(vkCreateDevice) X(vkGetDeviceProcAddr)
 #define VK_DEVICE_FUNCTIONS(X)                                                                                         \
     X(vkDestroyDevice)                                                                                                 \
     X(vkGetDeviceQueue)                                                                                                \
     X(vkDeviceWaitIdle)                                                                                                \
     X(vkQueueSubmit)                                                                                                   \
     X(vkCreateSemaphore)                                                                                               \
-    X(vkDestroySemaphore) X(vkWaitSemaphores) X(vkCreateBuffer) X(vkDestroyBuffer) X(vkGetBufferMemoryRequirements)    \
-        X(vkAllocateMemory) X(vkFreeMemory) X(vkBindBufferMemory) X(vkMapMemory) X(vkCreateCommandPool)                \
-            X(vkDestroyCommandPool) X(vkAllocateCommandBuffers) X(vkBeginCommandBuffer) X(vkEndCommandBuffer)          \
-                X(vkCmdCopyBuffer) X(vkCmdFillBuffer) X(vkCmdPipelineBarrier) X(vkCmdBindPipeline)                     \
-                    X(vkCmdBindDescriptorSets) X(vkCmdPushConstants) X(vkCmdDispatch) X(vkCmdResetQueryPool)           \
-                        X(vkCmdWriteTimestamp) X(vkCreateQueryPool) X(vkDestroyQueryPool) X(vkGetQueryPoolResults)     \
+    X(vkDestroySemaphore)                                                                                              \
+    X(vkWaitSemaphores) X(vkCreateBuffer) X(vkDestroyBuffer) X(vkGetBufferMemoryRequirements) X(vkAllocateMemory)      \
+        X(vkFreeMemory) X(vkBindBufferMemory) X(vkMapMemory) X(vkCreateCommandPool) X(vkDestroyCommandPool)            \
+            X(vkAllocateCommandBuffers) X(vkBeginCommandBuffer) X(vkEndCommandBuffer) X(vkCmdCopyBuffer)               \
+                X(vkCmdFillBuffer) X(vkCmdPipelineBarrier) X(vkCmdBindPipeline) X(vkCmdBindDescriptorSets)             \
+                    X(vkCmdPushConstants) X(vkCmdDispatch) X(vkCmdResetQueryPool) X(vkCmdWriteTimestamp)               \
+                        X(vkCreateQueryPool) X(vkDestroyQueryPool) X(vkGetQueryPoolResults)                            \
                             X(vkCreateDescriptorSetLayout) X(vkDestroyDescriptorSetLayout) X(vkCreatePipelineLayout)   \
                                 X(vkDestroyPipelineLayout) X(vkCreateShaderModule) X(vkDestroyShaderModule)            \
                                     X(vkCreateComputePipelines) X(vkDestroyPipeline) X(vkCreatePipelineCache)          \

@@ -8,13 +8,14 @@
     X(vkCreateInstance)                                                                                                \
     X(vkEnumerateInstanceVersion)                                                                                      \
     X(vkEnumerateInstanceExtensionProperties)                                                                          \
-    X(vkEnumeratePhysicalDevices) X(vkEnumerateDeviceExtensionProperties) X(vkCreateDevice) X(vkDeviceWaitIdle)        \
-        X(vkQueueSubmit) X(vkCreateSemaphore) X(vkWaitSemaphores) X(vkCreateBuffer) X(vkAllocateMemory)                \
-            X(vkBindBufferMemory) X(vkMapMemory) X(vkCreateCommandPool) X(vkAllocateCommandBuffers)                    \
-                X(vkBeginCommandBuffer) X(vkEndCommandBuffer) X(vkCreateQueryPool) X(vkGetQueryPoolResults)            \
-                    X(vkCreateDescriptorSetLayout) X(vkCreatePipelineLayout) X(vkCreateShaderModule)                   \
-                        X(vkCreateComputePipelines) X(vkCreatePipelineCache) X(vkGetPipelineCacheData)                 \
-                            X(vkCreateDescriptorPool) X(vkAllocateDescriptorSets)
+    X(vkEnumeratePhysicalDevices)                                                                                      \
+    X(vkEnumerateDeviceExtensionProperties) X(vkCreateDevice) X(vkDeviceWaitIdle) X(vkQueueSubmit)                     \
+        X(vkCreateSemaphore) X(vkWaitSemaphores) X(vkCreateBuffer) X(vkAllocateMemory) X(vkBindBufferMemory)           \
+            X(vkMapMemory) X(vkCreateCommandPool) X(vkAllocateCommandBuffers) X(vkBeginCommandBuffer)                  \
+                X(vkEndCommandBuffer) X(vkCreateQueryPool) X(vkGetQueryPoolResults) X(vkCreateDescriptorSetLayout)     \
+                    X(vkCreatePipelineLayout) X(vkCreateShaderModule) X(vkCreateComputePipelines)                      \
+                        X(vkCreatePipelineCache) X(vkGetPipelineCacheData) X(vkCreateDescriptorPool)                   \
+                            X(vkAllocateDescriptorSets)
 enum fault_site {
 #define X(name) SITE_##name,
     FAULT_SITES(X)
