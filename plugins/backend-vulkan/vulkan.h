@@ -10,35 +10,27 @@
 
 /* ---- api.c: the functions of the Vulkan library, found at run time ---- */
 
-#define VK_GLOBAL_FUNCTIONS(X)                                                                                         \
+/* clang-format off */
+#define VK_GLOBAL_FUNCTIONS(X) \
     X(vkEnumerateInstanceVersion) X(vkEnumerateInstanceExtensionProperties) X(vkCreateInstance)
-#define VK_INSTANCE_FUNCTIONS(X)                                                                                       \
-    X(vkDestroyInstance)                                                                                               \
-    X(vkEnumeratePhysicalDevices)                                                                                      \
-    X(vkGetPhysicalDeviceProperties2)                                                                                  \
-    X(vkGetPhysicalDeviceFeatures2)                                                                                    \
-    X(vkGetPhysicalDeviceMemoryProperties)                                                                             \
-    X(vkGetPhysicalDeviceQueueFamilyProperties)                                                                        \
-    X(vkEnumerateDeviceExtensionProperties) X(vkCreateDevice) X(vkGetDeviceProcAddr)
-#define VK_DEVICE_FUNCTIONS(X)                                                                                         \
-    X(vkDestroyDevice)                                                                                                 \
-    X(vkGetDeviceQueue)                                                                                                \
-    X(vkDeviceWaitIdle)                                                                                                \
-    X(vkQueueSubmit)                                                                                                   \
-    X(vkCreateSemaphore)                                                                                               \
-    X(vkDestroySemaphore)                                                                                              \
-    X(vkWaitSemaphores) X(vkCreateBuffer) X(vkDestroyBuffer) X(vkGetBufferMemoryRequirements) X(vkAllocateMemory)      \
-        X(vkFreeMemory) X(vkBindBufferMemory) X(vkMapMemory) X(vkCreateCommandPool) X(vkDestroyCommandPool)            \
-            X(vkAllocateCommandBuffers) X(vkBeginCommandBuffer) X(vkEndCommandBuffer) X(vkCmdCopyBuffer)               \
-                X(vkCmdFillBuffer) X(vkCmdPipelineBarrier) X(vkCmdBindPipeline) X(vkCmdBindDescriptorSets)             \
-                    X(vkCmdPushConstants) X(vkCmdDispatch) X(vkCmdResetQueryPool) X(vkCmdWriteTimestamp)               \
-                        X(vkCreateQueryPool) X(vkDestroyQueryPool) X(vkGetQueryPoolResults)                            \
-                            X(vkCreateDescriptorSetLayout) X(vkDestroyDescriptorSetLayout) X(vkCreatePipelineLayout)   \
-                                X(vkDestroyPipelineLayout) X(vkCreateShaderModule) X(vkDestroyShaderModule)            \
-                                    X(vkCreateComputePipelines) X(vkDestroyPipeline) X(vkCreatePipelineCache)          \
-                                        X(vkDestroyPipelineCache) X(vkGetPipelineCacheData) X(vkCreateDescriptorPool)  \
-                                            X(vkDestroyDescriptorPool) X(vkAllocateDescriptorSets)                     \
-                                                X(vkUpdateDescriptorSets)
+#define VK_INSTANCE_FUNCTIONS(X) \
+    X(vkDestroyInstance) X(vkEnumeratePhysicalDevices) X(vkGetPhysicalDeviceProperties2) \
+    X(vkGetPhysicalDeviceFeatures2) X(vkGetPhysicalDeviceMemoryProperties) \
+    X(vkGetPhysicalDeviceQueueFamilyProperties) X(vkEnumerateDeviceExtensionProperties) X(vkCreateDevice) \
+    X(vkGetDeviceProcAddr)
+#define VK_DEVICE_FUNCTIONS(X) \
+    X(vkDestroyDevice) X(vkGetDeviceQueue) X(vkDeviceWaitIdle) X(vkQueueSubmit) X(vkCreateSemaphore) \
+    X(vkDestroySemaphore) X(vkWaitSemaphores) X(vkCreateBuffer) X(vkDestroyBuffer) X(vkGetBufferMemoryRequirements) \
+    X(vkAllocateMemory) X(vkFreeMemory) X(vkBindBufferMemory) X(vkMapMemory) X(vkCreateCommandPool) \
+    X(vkDestroyCommandPool) X(vkAllocateCommandBuffers) X(vkBeginCommandBuffer) X(vkEndCommandBuffer) \
+    X(vkCmdCopyBuffer) X(vkCmdFillBuffer) X(vkCmdPipelineBarrier) X(vkCmdBindPipeline) X(vkCmdBindDescriptorSets) \
+    X(vkCmdPushConstants) X(vkCmdDispatch) X(vkCmdResetQueryPool) X(vkCmdWriteTimestamp) X(vkCreateQueryPool) \
+    X(vkDestroyQueryPool) X(vkGetQueryPoolResults) X(vkCreateDescriptorSetLayout) X(vkDestroyDescriptorSetLayout) \
+    X(vkCreatePipelineLayout) X(vkDestroyPipelineLayout) X(vkCreateShaderModule) X(vkDestroyShaderModule) \
+    X(vkCreateComputePipelines) X(vkDestroyPipeline) X(vkCreatePipelineCache) X(vkDestroyPipelineCache) \
+    X(vkGetPipelineCacheData) X(vkCreateDescriptorPool) X(vkDestroyDescriptorPool) X(vkAllocateDescriptorSets) \
+    X(vkUpdateDescriptorSets)
+/* clang-format on */
 
 struct vk_api {
     PFN_vkGetInstanceProcAddr vkGetInstanceProcAddr;

@@ -4,18 +4,16 @@
 #include <stdint.h>
 
 /* Each function that may fail, the object that it makes, and what ends that object ("" for none). */
-#define FAULT_SITES(X)                                                                                                 \
-    X(vkCreateInstance)                                                                                                \
-    X(vkEnumerateInstanceVersion)                                                                                      \
-    X(vkEnumerateInstanceExtensionProperties)                                                                          \
-    X(vkEnumeratePhysicalDevices)                                                                                      \
-    X(vkEnumerateDeviceExtensionProperties) X(vkCreateDevice) X(vkDeviceWaitIdle) X(vkQueueSubmit)                     \
-        X(vkCreateSemaphore) X(vkWaitSemaphores) X(vkCreateBuffer) X(vkAllocateMemory) X(vkBindBufferMemory)           \
-            X(vkMapMemory) X(vkCreateCommandPool) X(vkAllocateCommandBuffers) X(vkBeginCommandBuffer)                  \
-                X(vkEndCommandBuffer) X(vkCreateQueryPool) X(vkGetQueryPoolResults) X(vkCreateDescriptorSetLayout)     \
-                    X(vkCreatePipelineLayout) X(vkCreateShaderModule) X(vkCreateComputePipelines)                      \
-                        X(vkCreatePipelineCache) X(vkGetPipelineCacheData) X(vkCreateDescriptorPool)                   \
-                            X(vkAllocateDescriptorSets)
+/* clang-format off */
+#define FAULT_SITES(X) \
+    X(vkCreateInstance) X(vkEnumerateInstanceVersion) X(vkEnumerateInstanceExtensionProperties) \
+    X(vkEnumeratePhysicalDevices) X(vkEnumerateDeviceExtensionProperties) X(vkCreateDevice) X(vkDeviceWaitIdle) \
+    X(vkQueueSubmit) X(vkCreateSemaphore) X(vkWaitSemaphores) X(vkCreateBuffer) X(vkAllocateMemory) \
+    X(vkBindBufferMemory) X(vkMapMemory) X(vkCreateCommandPool) X(vkAllocateCommandBuffers) X(vkBeginCommandBuffer) \
+    X(vkEndCommandBuffer) X(vkCreateQueryPool) X(vkGetQueryPoolResults) X(vkCreateDescriptorSetLayout) \
+    X(vkCreatePipelineLayout) X(vkCreateShaderModule) X(vkCreateComputePipelines) X(vkCreatePipelineCache) \
+    X(vkGetPipelineCacheData) X(vkCreateDescriptorPool) X(vkAllocateDescriptorSets)
+/* clang-format on */
 enum fault_site {
 #define X(name) SITE_##name,
     FAULT_SITES(X)
