@@ -13,8 +13,9 @@ enum {
     INSPECT = 16,
     DEVICES = 32,
     BENCH = 64,
+    PULL = 128,
     SETTINGS = RUN | VALIDATE | PROGRAM | BENCH,
-    ALL = SETTINGS | PLUGINS | INSPECT | DEVICES
+    ALL = SETTINGS | PLUGINS | INSPECT | DEVICES | PULL
 };
 
 static const struct option {
@@ -60,11 +61,13 @@ static const struct option {
     [OPT_DRY_RUN] = {0, "--dry-run", NULL,
                      "check everything, print every setting and where it comes from, draw nothing", RUN, 0},
     [OPT_PROGRESS] = {0, "--progress", "auto|bar|json|none",
-                      "on stderr; auto: a bar on a terminal, else a line now and then", RUN, 0},
+                      "on stderr; auto: a bar on a terminal, else a line now and then", RUN | PULL, 0},
     [OPT_JSON] = {0, "--json", NULL, "the result as one JSON object on stdout (times in seconds, memory in bytes)",
-                  RUN | PLUGINS | INSPECT | DEVICES | BENCH, 0},
+                  RUN | PLUGINS | INSPECT | DEVICES | BENCH | PULL, 0},
+    [OPT_REVISION] = {0, "--revision", "NAME", "branch, tag or commit; main where it is not given", PULL, 0},
+    [OPT_VARIANT] = {0, "--variant", "NAME", "this variant of the weights (fp16) in the folders that have it", PULL, 0},
     [OPT_PLUGIN_PATH] = {0, "--plugin-path", "DIR", "folder of plugins, searched before all others; repeat it for more",
-                         ALL, 1},
+                         ALL & ~PULL, 1},
     [OPT_VERBOSE] = {'v', "--verbose", NULL, "say more; -vv says most", ALL, 1},
     [OPT_QUIET] = {'q', "--quiet", NULL, "no progress and no warnings", ALL, 0},
     [OPT_HELP] = {'h', "--help", NULL, "this text", ALL, 1},

@@ -28,6 +28,8 @@ enum vqp_opt_id {
     OPT_DRY_RUN,
     OPT_PROGRESS,
     OPT_JSON,
+    OPT_REVISION,
+    OPT_VARIANT,
     OPT_PLUGIN_PATH,
     OPT_VERBOSE,
     OPT_QUIET,

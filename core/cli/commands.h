@@ -11,6 +11,7 @@ int vqp_cmd_plugins(const struct vqp_args *args);
 int vqp_cmd_inspect(const struct vqp_args *args);
 int vqp_cmd_devices(const struct vqp_args *args);
 int vqp_cmd_bench(const struct vqp_args *args);
+int vqp_cmd_pull(const struct vqp_args *args);
 
 /* Whether stdout was open when the program started. */
 extern int vqp_stdout_given;

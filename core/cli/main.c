@@ -32,6 +32,12 @@ const struct vqp_command vqp_commands[] = {
      "Runs the pipeline with a clock on it: start-up, load, first step, steps per second, peak memory, kinds of op,\n"
      "and the share of a step that its matrix products would take alone. Draws a picture with -o only.",
      "vqpipe bench pipelines/vqdiffusion.yaml --steps 20 --backend cpu", vqp_cmd_bench},
+    {"pull", "OWNER/NAME", "download a model from a hub",
+     "Downloads what a run needs of a model repository (Hugging Face's hub, or HF_ENDPOINT) into the cache folder that "
+     "the\n"
+     "hub's own clients use, checks sizes and hashes, goes on where an earlier try ended, and prints the model's "
+     "folder.",
+     "vqpipe pull microsoft/vq-diffusion-ithq --variant fp16", vqp_cmd_pull},
     {0},
 };
 

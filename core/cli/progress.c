@@ -1,4 +1,5 @@
 #include "progress.h"
+#include "clock.h"
 #include "say.h"
 #include <string.h>
 #include <unistd.h>
@@ -44,11 +45,31 @@ static void describe(const struct vqp_progress *p, const struct vqpipe_step_even
     snprintf(buf, n, "%3.0f %%  step %u/%u%s%s", 100 * done, ev->eval + 1, ev->n_evals, images, speed);
 }
 
-void vqp_progress_step(struct vqp_progress *p, const struct vqpipe_step_event *ev)
+/* A bar at once or ten times a second, a line every tenth of the work that took 5 seconds. */
+static void show(struct vqp_progress *p, double elapsed, double done, int last, const char *text)
 {
     enum {
         WIDTH = 24
     };
+    double waited = elapsed - p->shown_at;
+    if (p->kind == PROGRESS_BAR && (last || waited >= 0.1 || p->shown_at == 0)) {
+        static const char full[WIDTH + 1] = "########################";
+        static const char empty[WIDTH + 1] = "........................";
+        char line[256];
+        int filled = (int)(WIDTH * done);
+        snprintf(line, sizeof line, "[%.*s%.*s] %s", filled, full, WIDTH - filled, empty, text);
+        vqp_say_bar(line);
+    } else if (p->kind == PROGRESS_LINES && (last || (waited >= 5 && done - p->shown_done >= 0.1))) {
+        vqp_say("%s", text);
+    } else {
+        return;
+    }
+    p->shown_at = elapsed;
+    p->shown_done = done;
+}
+
+void vqp_progress_step(struct vqp_progress *p, const struct vqpipe_step_event *ev)
+{
     if (p->kind == PROGRESS_NONE || !ev->n_evals || !ev->images_total)
         return;
     if (p->kind == PROGRESS_JSON) {
@@ -64,21 +85,25 @@ void vqp_progress_step(struct vqp_progress *p, const struct vqpipe_step_event *e
     }
     char text[192];
     describe(p, ev, done, text, sizeof text);
-    double waited = ev->elapsed - p->shown_at;
-    if (p->kind == PROGRESS_BAR && (last || waited >= 0.1 || p->shown_at == 0)) {
-        static const char full[WIDTH + 1] = "########################";
-        static const char empty[WIDTH + 1] = "........................";
-        char line[256];
-        int filled = (int)(WIDTH * done);
-        snprintf(line, sizeof line, "[%.*s%.*s] %s", filled, full, WIDTH - filled, empty, text);
-        vqp_say_bar(line);
-    } else if (p->kind == PROGRESS_LINES && (last || (waited >= 5 && done - p->shown_done >= 0.1))) {
-        vqp_say("%s", text);
-    } else {
+    show(p, ev->elapsed, done, last, text);
+}
+
+void vqp_progress_bytes(struct vqp_progress *p, uint64_t done, uint64_t total, const char *text)
+{
+    if (p->first_at == 0)
+        p->first_at = vqp_seconds();
+    double elapsed = vqp_seconds() - p->first_at;
+    if (p->kind == PROGRESS_NONE || !total)
+        return;
+    if (p->kind != PROGRESS_JSON) {
+        show(p, elapsed, (double)done / (double)total, 0, text);
         return;
     }
-    p->shown_at = ev->elapsed;
-    p->shown_done = done;
+    if (elapsed - p->shown_at < 0.5 && done < total)
+        return;
+    fprintf(stderr, "{\"event\":\"pull\",\"bytes\":%llu,\"bytes_total\":%llu,\"elapsed\":%.6f}\n",
+            (unsigned long long)done, (unsigned long long)total, elapsed);
+    p->shown_at = elapsed;
 }
 
 void vqp_progress_end(struct vqp_progress *p)

@@ -17,6 +17,8 @@ struct vqp_progress {
 /* From --progress and --quiet. 0, or the exit code after a message. */
 int vqp_progress_init(const struct vqp_args *args, struct vqp_progress *out);
 void vqp_progress_step(struct vqp_progress *p, const struct vqpipe_step_event *ev);
+/* `done` of `total` bytes have arrived; `text` says so in words. */
+void vqp_progress_bytes(struct vqp_progress *p, uint64_t done, uint64_t total, const char *text);
 /* Leaves the line clean for what follows. */
 void vqp_progress_end(struct vqp_progress *p);
 
