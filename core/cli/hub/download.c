@@ -89,7 +89,7 @@ static int digest_matches(struct transfer *t)
     if (!EVP_DigestFinal_ex(t->digest, raw, &n))
         return 0;
     for (unsigned i = 0; i < n; i++)
-        snprintf(text + 2 * i, 3, "%02x", raw[i]);
+        snprintf(text + (size_t)2 * i, 3, "%02x", raw[i]);
     return strcmp(text, t->file->hash) == 0;
 }
 
