@@ -1,7 +1,7 @@
 #include "context.h"
 #include "builder.h"
+#include "installed.h"
 #include "outfile.h"
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -134,15 +134,11 @@ static vqp_status add_dir(struct vqpipe_context *ctx, const char *dir, size_t n,
 /* The folder "vqpipe" beside this library: build tree and installed tree alike (lib/libvqpipe.so, lib/vqpipe/). */
 static vqp_status add_own_dir(struct vqpipe_context *ctx, uint32_t room)
 {
-    Dl_info info;
-    char path[PATH_MAX];
-    if (!dladdr((const void *)vqpipe_version, &info) || !info.dli_fname || !realpath(info.dli_fname, path))
+    char lib[PATH_MAX], path[PATH_MAX + sizeof "/vqpipe"];
+    if (!vqp_library_folder(lib, sizeof lib))
         return VQP_OK;
-    char *slash = strrchr(path, '/');
-    if (!slash || (size_t)(slash - path) + sizeof "/vqpipe" > sizeof path)
-        return VQP_OK;
-    strcpy(slash, "/vqpipe");
-    return add_dir(ctx, path, strlen(path), room);
+    int n = snprintf(path, sizeof path, "%s/vqpipe", lib);
+    return add_dir(ctx, path, (size_t)n, room);
 }
 
 static vqp_status find_dirs(struct vqpipe_context *ctx, const struct vqpipe_context_params *p)

@@ -1,4 +1,5 @@
 #include "pipeline.h"
+#include "installed.h"
 #include "record.h"
 #include "text.h"
 #include <errno.h>
@@ -9,13 +10,14 @@
 
 vqp_status vqpipe_open(vqpipe_context *ctx, const char *descriptor, vqpipe **out, struct vqp_error *err)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], installed[PATH_MAX];
     struct vqpipe *p = calloc(1, sizeof *p);
     if (!p)
         return vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
     p->ctx = ctx;
     p->stale = VQP_STALE_PARTS;
     vqp_pipe_host_init(&p->host, ctx);
+    descriptor = vqp_pipeline_file(descriptor, installed, sizeof installed);
     vqp_status st = vqp_descriptor_read(&p->src.arena, descriptor, &p->src.root, err);
     /* One copy stays as written, so that overrides can be told from the file's own keys. */
     if (!st && !(p->src.as_written = vqp_node_copy(&p->src.arena, p->src.root)))

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# run.sh BUILD_DIR [FLAGS]: builds the scheduler out of the tree, from the headers alone, and draws with it on every backend.
+# run.sh BUILD_DIR [FLAGS]: builds the scheduler out of the tree, with find_package, and draws with it on every backend.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../../..
 vqpipe=$1/bin/vqpipe
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-cmake -S "$here" -B "$out/build" -DVQPIPE_INCLUDE_DIR="$root/core/include" -DCMAKE_C_FLAGS="-Werror ${2:-}" >"$out/log"
+cmake -S "$here" -B "$out/build" -Dvqpipe_DIR="$1" -DCMAKE_C_FLAGS="-Werror ${2:-}" >"$out/log"
 cmake --build "$out/build" >>"$out/log" || { cat "$out/log"; exit 1; }
 use=(--plugin-path "$out/build" --set components.scheduler.use=random-unmask)
 draw() { "$vqpipe" run "$root/pipelines/vqdiffusion.yaml" -q "${use[@]}" --steps 2 --guidance 1 "$@"; }
