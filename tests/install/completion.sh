@@ -36,7 +36,7 @@ for shell in bash zsh fish; do
         echo "$shell does not offer: $missing"
         exit 1
     fi
-    offer_$shell vqpipe run --progress "" | grep -qx json
+    offer_$shell vqpipe run --progress "" | grep -x json >"$bin/log"
     [[ $(offer_$shell vqpipe run "$dir/vqpipe.b") == *vqpipe.bash ]]
     echo "$shell: all of $(vqpipe --help | grep -cE "^  vqpipe [a-z]+ [^ ]*  ") sub-commands"
 done
