@@ -9,7 +9,8 @@ trap 'rm -rf "$out"' EXIT
 cmake -S "$here" -B "$out/build" -Dvqpipe_DIR="$1" -DCMAKE_C_FLAGS="-Werror ${2:-}" >"$out/log"
 cmake --build "$out/build" >>"$out/log" || { cat "$out/log"; exit 1; }
 use=(--plugin-path "$out/build" --set components.scheduler.use=random-unmask)
-draw() { "$vqpipe" run "$root/pipelines/vqdiffusion.yaml" -q "${use[@]}" --steps 2 --guidance 1 "$@"; }
+# a tiny model: quick on every backend, under sanitizers too
+draw() { "$vqpipe" run "$root/tests/golden/golden.yaml" -q "${use[@]}" -p "a red house" --set run.rng=philox --steps 2 --guidance 1 "$@"; }
 backends=$("$vqpipe" devices | sed -n 's/^\([a-z]*\):[0-9]* *usable.*/\1/p' | sort -u)
 echo "backends:" $backends
 for b in $backends; do
@@ -22,6 +23,7 @@ done
 "$vqpipe" inspect random-unmask --plugin-path "$out/build" | grep -q 'plain C'
 # The step with the function in it is on the host, whatever backend is around it.
 "$vqpipe" program "$root/pipelines/vqdiffusion.yaml" -q "${use[@]}" | grep -A1 'on the host: a function of scheduler' | grep '^draw ('
+"$vqpipe" run "$root/pipelines/vqdiffusion.yaml" -q "${use[@]}" --backend reference --steps 2 --guidance 1 -o "$out/postcard.png"
 # An edit: start from ids, and keep some.
 first=${backends%%$'\n'*}
 draw --backend "$first" -o "$out/a.ids.npy"
