@@ -211,7 +211,7 @@ static int check_shape(vqp_program *p, vqp_status code, const char *what, const 
     else if (vqp_shape_bytes(s, dtype, &info->bytes) || is_empty(s))
         poison(p, code, "%s \"%s\" is %s%s: not a possible tensor", what, QUOTED(name), vqp_dtype_name(dtype),
                vqp_shape_text(s, text));
-    if (p->error.code)
+    if (!s || p->error.code)
         return -1;
     info->dtype = dtype;
     info->shape = (struct vqp_shape){.rank = s->rank};
@@ -464,7 +464,8 @@ static vqp_val record_host_call(vqp_program *p, const struct vqp_host_call *call
         out[i] = 0;
     if (!recording(p))
         return 0;
-    memcpy(&c, call, size < sizeof c ? size : sizeof c);
+    if (call)
+        memcpy(&c, call, size < sizeof c ? size : sizeof c);
     if (check_call(p, &c))
         return 0;
     struct vqp_op op = {.kind = VQP_OP_HOST_CALL, .u.raw = {p->n_calls}};
@@ -600,6 +601,7 @@ static void keep_live(vqp_program *p)
     }
     /* Ops that can be dropped have outputs of their own, so that the first equal op is the right one. */
     for (uint32_t from = 0, to = 0; to < n; from++)
+        /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): they are copies, of equal bytes */
         if (!memcmp(&p->ops[from], &ops[to], sizeof *ops))
             scope[to++] = p->op_scope[from];
     p->view.ops = ops;

@@ -33,7 +33,8 @@ char *vqp_origin_text(const struct vqp_origin *o, char *buf, size_t n)
     return buf;
 }
 
-vqp_status vqp_refuse_at(struct vqp_error *err, vqp_status code, const struct vqp_origin *o, const char *fmt, ...)
+/* In parentheses: the analyzer has a macro of that name. */
+vqp_status(vqp_refuse_at)(struct vqp_error *err, vqp_status code, const struct vqp_origin *o, const char *fmt, ...)
 {
     char where[ORIGIN_TEXT], what[sizeof err->msg];
     va_list ap;

@@ -46,5 +46,8 @@ char *vqp_origin_text(const struct vqp_origin *o, char *buf, size_t n);
 /* vqp_fail with the origin before the sentence. */
 __attribute__((format(printf, 4, 5))) vqp_status vqp_refuse_at(struct vqp_error *err, vqp_status code,
                                                                const struct vqp_origin *o, const char *fmt, ...);
+#ifdef __clang_analyzer__ /* as with vqp_fail */
+#define vqp_refuse_at(err, code, ...) ((void)(vqp_refuse_at)((err), (code), __VA_ARGS__), (code))
+#endif
 
 #endif

@@ -51,6 +51,9 @@ __attribute__((format(printf, 3, 4))) static inline vqp_status vqp_fail(struct v
     }
     return code;
 }
+#ifdef __clang_analyzer__ /* it does not look into variadic functions: say what comes back */
+#define vqp_fail(err, code, ...) ((void)(vqp_fail)((err), (code), __VA_ARGS__), (code))
+#endif
 
 /* Element types. Values that ops compute on are F32, I32 or U8; the rest are storage types of weights. */
 enum {
