@@ -101,7 +101,9 @@ static char char_at(struct reader *r, yaml_mark_t m)
         while (r->byte < r->n && ((unsigned char)r->text[r->byte] & 0xC0) == 0x80);
         r->index++;
     }
-    return r->byte < r->n ? r->text[r->byte] : '\0';
+    if (r->byte >= r->n)
+        return 0;
+    return r->text[r->byte];
 }
 
 /* What libyaml says, in our form. */

@@ -259,7 +259,7 @@ static vqp_status check_component(const struct vqp_component *c, struct vqp_erro
         return REFUSE(err,
                       "a component's name is missing or not made of a-z, 0-9, '.', '_' and '-' (at most 64, the first a"
                       " letter or digit)");
-    if (c->iface >= sizeof functions / sizeof *functions || !functions[c->iface])
+    if (c->iface >= sizeof functions / sizeof functions[0] || !functions[c->iface])
         return REFUSE(err, "component '%s': interface number %u is not known to this vqpipe; a newer one may know it",
                       c->name, c->iface);
     if (!is_line(c->summary))

@@ -84,7 +84,7 @@ static vqp_status make_sets(struct vk_exec *x, struct vk_device *dev)
     uint32_t n = plan->n_nodes, buffers = 0;
     if (!n)
         return VQP_OK;
-    VkDescriptorSetLayout *layouts = calloc(n, sizeof *layouts);
+    VkDescriptorSetLayout *layouts = calloc(n, sizeof(VkDescriptorSetLayout));
     x->sets = calloc(n, sizeof(VkDescriptorSet));
     if (!layouts || !x->sets) {
         free(layouts);
@@ -326,7 +326,7 @@ vqp_status vk_run(void *self, vqp_exec *exec, uint32_t times, struct vqp_error *
         if (i >= 2)
             st = vk_wait(dev, start + i - 1, 1, "running", err);
         if (!st && part == 0 && i / x->n_parts >= LANES) { /* this lane's last run is over? then read its times */
-            st = vk_wait(dev, start + i - (LANES - 1) * x->n_parts, 1, "running", err);
+            st = vk_wait(dev, start + i - (uint64_t)(LANES - 1) * x->n_parts, 1, "running", err);
             st = st ? st : read_times(x, dev, (uint32_t)lane, err);
         }
         if (!st && dev->host->cancelled(dev->host))

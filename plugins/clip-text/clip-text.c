@@ -121,8 +121,8 @@ static vqp_val norm(const struct clip_text *m, vqp_program *p, vqp_val x, const 
 
 static vqp_val block(const struct clip_text *m, vqp_program *p, vqp_val x, const char *name)
 {
-    int64_t w = m->width;
-    float scale = (float)(1.0 / sqrt((double)(w / m->heads)));
+    int64_t w = m->width, head = w / m->heads;
+    float scale = (float)(1.0 / sqrt((double)head));
     vqp_val h = norm(m, p, x, vqp_name("%s.layer_norm1", name).s);
     vqp_val q = linear(m, p, h, vqp_name("%s.self_attn.q_proj", name).s, w, w, 0, VQP_ACT_NONE);
     vqp_val k = linear(m, p, h, vqp_name("%s.self_attn.k_proj", name).s, w, w, 0, VQP_ACT_NONE);
