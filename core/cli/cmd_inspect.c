@@ -22,7 +22,7 @@ static const char *type_name(uint32_t type)
 /* Options, or NULL. */
 static const struct vqp_option *options_of(const struct vqp_component *c)
 {
-    return VQP_HAS(c, opts) ? c->opts : NULL;
+    return VQP_HAS(c, opts) ? c->opts : NULL; /* NOLINT(bugprone-sizeof-expression): the pointer's size is meant */
 }
 
 static void print_option(const struct vqp_option *o)

@@ -49,8 +49,8 @@ static void processor_name(char *out, size_t cap)
 #if defined(VQP_CPU_X86)
     unsigned r[12];
     int ok = 1;
-    for (unsigned i = 0; i < 3; i++)
-        ok = ok && __get_cpuid(0x80000002u + i, &r[4 * i], &r[4 * i + 1], &r[4 * i + 2], &r[4 * i + 3]);
+    for (size_t i = 0; i < 3; i++)
+        ok = ok && __get_cpuid(0x80000002u + (unsigned)i, &r[4 * i], &r[4 * i + 1], &r[4 * i + 2], &r[4 * i + 3]);
     char name[sizeof r + 1] = {0};
     memcpy(name, r, sizeof r);
     char *first = name + strspn(name, " ");

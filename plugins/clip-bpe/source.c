@@ -8,7 +8,8 @@
 #include <unistd.h>
 #include <unistr.h>
 
-vqp_status vqp_source_fail(const struct source *src, vqp_status status, size_t line, const char *fmt, ...)
+/* In parentheses: the analyzer has a macro of that name. */
+vqp_status(vqp_source_fail)(const struct source *src, vqp_status status, size_t line, const char *fmt, ...)
 {
     char reason[256], where[24] = "";
     va_list ap;

@@ -30,7 +30,7 @@ static int hex4(const char *s)
     int v = 0;
     for (int i = 0; i < 4; i++) {
         static const char digits[] = "0123456789abcdef";
-        const char *d = s[i] ? memchr(digits, s[i] >= 'A' && s[i] <= 'F' ? s[i] + 32 : s[i], 16) : NULL;
+        const char *d = s[i] ? memchr(digits, s[i] >= 'A' && s[i] <= 'F' ? s[i] + 32 : s[i], sizeof digits - 1) : NULL;
         if (!d)
             return -1;
         v = v * 16 + (int)(d - digits);

@@ -77,9 +77,9 @@ INLINE void offer(struct draw *d, int64_t k, int64_t some, vf l)
             s[i] = i < some ? d->noise[(k + i) * d->noise_stride] : 0.5f;
         u = load(s);
     } else {
-        if (k % (4 * LANES) == 0)
+        if (k % (INT64_C(4) * LANES) == 0)
             draw_uniforms(d, k);
-        u = load(d->u + k % (4 * LANES));
+        u = load(d->u + k % (INT64_C(4) * LANES));
     }
     vi there = lane_numbers() < (int32_t)(some < LANES ? some : LANES);
     d->bad |= there & (~(l == l) | (l == INFINITY));
