@@ -107,7 +107,7 @@ static vqp_status parse(struct parser *p, struct entry **entries, uint32_t *n)
         return bad(p, "a JSON object is expected here");
     do {
         p->at++;
-        if (*n == cap) {
+        if (!*entries || *n == cap) {
             cap = cap ? 2 * cap : 65536;
             struct entry *more = realloc(*entries, cap * sizeof *more);
             if (!more)
