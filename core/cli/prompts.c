@@ -39,7 +39,7 @@ static int slurp(const char *path, char **out, size_t *n)
         code = vqp_say_nomem();
     if (!is_stdin)
         fclose(f);
-    if (code) {
+    if (code || !text) {
         free(text);
         return code;
     }

@@ -13,7 +13,7 @@ struct truncation {
 
 static uint64_t slot_bytes(uint64_t classes)
 {
-    return (classes * (2 * sizeof(int32_t) + sizeof(double)) + BUCKETS * sizeof(double) + 2 * LANES * sizeof(double) +
+    return (classes * (2 * sizeof(int32_t) + sizeof(double)) + BUCKETS * sizeof(double) + sizeof(double) * 2 * LANES +
             63) /
            64 * 64;
 }
@@ -72,7 +72,7 @@ static void item(void *ctx, uint64_t i, uint32_t slot)
     const struct truncation *t = ctx;
     int64_t classes = vqp_hb_last(&t->n->in[0]);
     double *sum = (double *)(t->scratch + slot * slot_bytes((uint64_t)classes)), *e = sum + BUCKETS, total = 0;
-    int32_t *bucket = (int32_t *)(e + classes + 2 * LANES), cut = 0;
+    int32_t *bucket = (int32_t *)(e + classes + INT64_C(2) * LANES), cut = 0;
     uint32_t *order = (uint32_t *)(bucket + classes), n = 0;
     const float *in = t->n->in[0].f + i * (uint64_t)classes;
     float *out = t->n->out[0].f + i * (uint64_t)classes, rate = t->n->in[1].f[0], low = t->n->op.u.truncate.floor;
