@@ -67,6 +67,6 @@ void vqp_vqd_par(const struct vqp_vqd_process *p, int32_t from, int32_t to, floa
     put(p, par + VQP_PAR_LOG_A, a_from / a_to, 1 - (1 - c_from) / (1 - c_to));
     put(p, par + VQP_PAR_CUM_T_A, a_from, c_from);
     put(p, par + VQP_PAR_CUM_S_A, a_to, c_to);
-    par[VQP_PAR_FINAL] = to < 0 ? 1 : 0;
+    par[VQP_PAR_FINAL] = to < 0 ? 1.0F : 0.0F;
     par[10] = par[11] = 0;
 }
