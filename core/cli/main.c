@@ -23,7 +23,8 @@ const struct vqp_command vqp_commands[] = {
      "vqpipe plugins --plugin-path ./my-plugins", vqp_cmd_plugins},
     {"inspect", "NAME|FILE.yaml|.so|.png", "show a component, pipeline, plugin or picture",
      "NAME: the options of a component, with types, ranges and defaults. FILE.yaml: every setting and where it comes\n"
-     "from, and what would run. .so: a plugin, its components and their options. .png: the settings that vqpipe recorded\n"
+     "from, and what would run. .so: a plugin, its components and their options. .png: the settings that vqpipe "
+     "recorded\n"
      "in a picture, and the command that draws it again.",
      "vqpipe inspect vq-diffusion --json", vqp_cmd_inspect},
     {"devices", NULL, "list every device that a backend could use",

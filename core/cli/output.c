@@ -65,7 +65,7 @@ int vqp_output_settle(vqpipe *pipe, int to_stdout, struct vqp_output *out)
     if (!out->pattern)
         return vqp_say_nomem();
     if (out->scale > 1 && !vqp_ends_with(out->pattern, ".png"))
-        return vqp_say_usage("--scale: %s is no PNG, and nothing else is enlarged; give --output a .png, or leave it out",
-                             out->pattern);
+        return vqp_say_usage(
+            "--scale: %s is no PNG, and nothing else is enlarged; give --output a .png, or leave it out", out->pattern);
     return vqp_output_check(out->pattern);
 }

@@ -28,7 +28,8 @@ void vqp_prediction_start(struct vqp_prediction *p, const struct vqp_args *args,
         return;
     p->known = vqpipe_predict(pipe, &p->guess, NULL) == VQP_OK;
     if (p->known && every && p->guess.evals) { /* a preview is one more run of the finish program */
-        double more = (p->guess.evals - 1) / every * p->guess.finish;
+        uint32_t n = (p->guess.evals - 1) / every;
+        double more = n * p->guess.finish;
         p->guess.finish += more;
         p->guess.seconds += p->guess.batches * more;
     }

@@ -160,23 +160,24 @@ static vqp_status read_text(struct reader *r, int international, const uint8_t *
 
 /* ---- chunks ----------------------------------------------------------------------------------------------------- */
 
-static vqp_status read_checked(struct reader *r, const uint8_t type[4], uint32_t length, uint8_t **out)
+/* The chunk's data, its checksum found right, and a NUL after it; to be freed. NULL with *st set. */
+static uint8_t *read_checked(struct reader *r, const uint8_t type[4], uint32_t length, vqp_status *st)
 {
-    uint8_t crc[4], *data = malloc((size_t)length + 1);
-    if (!data)
-        return no_memory(r);
-    vqp_status st = take(r, data, length);
-    if (!st)
-        st = take(r, crc, 4);
-    if (!st && checksum(checksum(0, type, 4), data, length) != big_endian(crc))
-        st = damaged(r, "the checksum is wrong");
-    if (st) {
-        free(data);
-        return st;
+    uint8_t crc[4] = {0}, *data = calloc(1, (size_t)length + 1);
+    if (!data) {
+        *st = no_memory(r);
+        return NULL;
     }
-    data[length] = 0;
-    *out = data;
-    return VQP_OK;
+    *st = take(r, data, length);
+    if (!*st)
+        *st = take(r, crc, 4);
+    if (!*st && checksum(checksum(0, type, 4), data, length) != big_endian(crc))
+        *st = damaged(r, "the checksum is wrong");
+    if (*st) {
+        free(data);
+        return NULL;
+    }
+    return data;
 }
 
 static vqp_status pass_over(struct reader *r, uint32_t length)
@@ -193,13 +194,14 @@ static vqp_status pass_over(struct reader *r, uint32_t length)
 static vqp_status read_header(struct reader *r)
 {
     static const uint8_t start[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R'};
-    uint8_t head[sizeof start], *data;
+    uint8_t head[sizeof start] = {0};
     if (r->size < sizeof head)
         return vqp_fail(r->err, VQP_E_FORMAT, "%.240s: is no PNG file", r->path);
     vqp_status st = take(r, head, sizeof head);
     if (!st && memcmp(head, start, sizeof start) != 0)
         st = vqp_fail(r->err, VQP_E_FORMAT, "%.240s: is no PNG file", r->path);
-    if (st || (st = read_checked(r, start + 12, 13, &data)))
+    uint8_t *data = st ? NULL : read_checked(r, start + 12, 13, &st);
+    if (!data)
         return st;
     r->out->width = big_endian(data);
     r->out->height = big_endian(data + 4);
@@ -209,7 +211,7 @@ static vqp_status read_header(struct reader *r)
 
 static vqp_status read_chunk(struct reader *r, int *end)
 {
-    uint8_t head[8], *data;
+    uint8_t head[8] = {0};
     vqp_status st = take(r, head, sizeof head);
     if (st)
         return st;
@@ -220,7 +222,8 @@ static vqp_status read_chunk(struct reader *r, int *end)
         return damaged(r, "a chunk is longer than any can be");
     if ((!plain && !international) || length > MAX_BYTES || r->out->n == MAX_TEXTS)
         return pass_over(r, length);
-    if ((st = read_checked(r, head + 4, length, &data)))
+    uint8_t *data = read_checked(r, head + 4, length, &st);
+    if (!data)
         return st;
     st = read_text(r, international, data, length);
     free(data);
@@ -285,10 +288,8 @@ vqp_status vqpipe_read_picture(const char *path, void (*each)(void *user, const 
                       "%.240s: holds no settings of vqpipe; it was drawn with --no-metadata, or by another program",
                       path);
     if (!st && out) {
-        struct vqpipe_picture p = {.struct_size = out->struct_size,
-                                   .width = texts.width,
-                                   .height = texts.height,
-                                   .n_settings = texts.n};
+        struct vqpipe_picture p = {
+            .struct_size = out->struct_size, .width = texts.width, .height = texts.height, .n_settings = texts.n};
         memcpy(out, &p, out->struct_size < sizeof p ? out->struct_size : sizeof p);
     }
     for (const struct vqp_png_entry *e = texts.first; !st && each && e; e = e->next)

@@ -176,26 +176,26 @@ vqp_status vqpipe_result_save_png(const vqpipe_result *r, uint32_t k, int32_t me
     return vqp_outfile_commit(&o, err);
 }
 
-static vqp_status extension_of(const char *pattern, const char **extension, struct vqp_error *err)
+/* NULL after a refusal: VQP_E_ARG. */
+static const char *extension_of(const char *pattern, struct vqp_error *err)
 {
-    *extension = ends_with(pattern, ".ids.npy") ? ".ids.npy"
-                 : ends_with(pattern, ".npy")   ? ".npy"
-                 : ends_with(pattern, ".png")   ? ".png"
-                                                : NULL;
-    return *extension ? VQP_OK
-                      : vqp_fail(err, VQP_E_ARG,
-                                 "%s: the name ends in none of .png, .npy, .ids.npy; give one of these", pattern);
+    static const char *const known[] = {".ids.npy", ".npy", ".png"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (ends_with(pattern, known[i]))
+            return known[i];
+    vqp_fail(err, VQP_E_ARG, "%s: the name ends in none of .png, .npy, .ids.npy; give one of these", pattern);
+    return NULL;
 }
 
 vqp_status vqpipe_result_name(const vqpipe_result *r, uint32_t k, const char *pattern, char *buf, size_t size,
                               struct vqp_error *err)
 {
-    const char *extension;
     if (k >= r->n)
         return no_image(r, k, err);
-    vqp_status st = extension_of(pattern, &extension, err);
-    if (st)
-        return st;
+    const char *extension = extension_of(pattern, err);
+    if (!extension)
+        return VQP_E_ARG;
+    vqp_status st = VQP_OK;
     char *name = file_name(r, pattern, extension, k);
     if (!name)
         return vqp_fail(err, VQP_E_NOMEM, "output: out of memory");
@@ -209,10 +209,10 @@ vqp_status vqpipe_result_save(const vqpipe_result *r, const char *pattern, int32
                               void (*written)(void *ctx, const char *path, uint32_t image), void *ctx,
                               struct vqp_error *err)
 {
-    const char *extension;
-    vqp_status st = extension_of(pattern, &extension, err);
-    if (st)
-        return st;
+    const char *extension = extension_of(pattern, err);
+    vqp_status st = VQP_OK;
+    if (!extension)
+        return VQP_E_ARG;
     if (!scale || scale > 8)
         return vqp_fail(err, VQP_E_ARG, "scale is %u; give 1 to 8", scale);
     if (strcmp(extension, ".png")) {
@@ -222,7 +222,7 @@ vqp_status vqpipe_result_save(const vqpipe_result *r, const char *pattern, int32
         if (!path)
             return vqp_fail(err, VQP_E_NOMEM, "output: out of memory");
         st = vqp_npy_save(path, extension[1] == 'i' ? VQP_I32 : VQP_F32, &shape,
-                                     extension[1] == 'i' ? (const void *)r->ids : r->image, err);
+                          extension[1] == 'i' ? (const void *)r->ids : r->image, err);
         if (!st && written)
             written(ctx, path, 0);
         free(path);
@@ -230,7 +230,8 @@ vqp_status vqpipe_result_save(const vqpipe_result *r, const char *pattern, int32
     }
     for (uint32_t k = 0; k < r->n; k++) {
         char *path = file_name(r, pattern, extension, k);
-        st = path ? vqpipe_result_save_png(r, k, metadata, scale, path, err) : vqp_fail(err, VQP_E_NOMEM, "output: out of memory");
+        st = path ? vqpipe_result_save_png(r, k, metadata, scale, path, err)
+                  : vqp_fail(err, VQP_E_NOMEM, "output: out of memory");
         if (!st && written)
             written(ctx, path, k);
         free(path);

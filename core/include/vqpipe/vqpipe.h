@@ -90,7 +90,8 @@ struct vqpipe_preview_event {
     uint32_t struct_size;
     uint32_t eval, n_evals, first_eval; /* as in vqpipe_step_event */
     uint32_t first_image, n_images, images_total;
-    uint32_t finished; /* nonzero: after the last evaluation; these are the pictures themselves, nothing was computed for this call */
+    uint32_t
+        finished; /* nonzero: after the last evaluation; these are the pictures themselves, nothing was computed for this call */
     /* What vqpipe_result_rgb, _float, _ids, _seed, _prompt, _name and _save_png take. Images first_image .. first_image + n_images - 1
      * are the pictures so far, tokens still masked decoded as zeros; those before are finished, those after are black. */
     const vqpipe_result *so_far;
