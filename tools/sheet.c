@@ -58,7 +58,7 @@ static uint32_t sheet_height(const struct sheet *s)
 /* The first picture decides on the size of all. */
 static int place(struct sheet *s, uint32_t k, const char *path)
 {
-    uint32_t w, h;
+    uint32_t w = 0, h = 0;
     uint8_t *rgb = read_picture(path, &w, &h);
     int bad = !rgb;
     if (rgb && !k) {
@@ -75,7 +75,7 @@ static int place(struct sheet *s, uint32_t k, const char *path)
     }
     size_t row = (size_t)w * 3, stride = (size_t)sheet_width(s) * 3;
     for (uint32_t y = 0; !bad && y < h; y++)
-        memcpy(s->rgb + (k / s->columns * (h + GAP) + y) * stride + (size_t)(k % s->columns) * (row + GAP * 3),
+        memcpy(s->rgb + (k / s->columns * (h + GAP) + y) * stride + (size_t)(k % s->columns) * (row + (size_t)GAP * 3),
                rgb + y * row, row);
     free(rgb);
     return bad;
