@@ -51,6 +51,12 @@ static const struct option {
     [OPT_STRICT] = {0, "--strict", NULL, "refuse model files with tensors that nothing uses", SETTINGS, 0},
     [OPT_ALLOW_NONFINITE] = {0, "--allow-nonfinite", NULL, "accept NaN and infinity in model files", SETTINGS, 0},
     [OPT_NO_METADATA] = {0, "--no-metadata", NULL, "leave prompt, seed and settings out of the PNG", RUN | BENCH, 0},
+    [OPT_SCALE] = {0, "--scale", "1..8", "PNG only: each pixel so many times, both ways", RUN | BENCH, 0},
+    [OPT_PREVIEW] =
+        {0, "--preview", "N",
+         "every N steps the picture so far, as a PNG under the output name with -preview before the\n"
+         "extension, replaced each time; it goes when the picture is there, and stays where a run is stopped",
+         RUN, 0},
     [OPT_DUMP] = {0, "--dump", "DIR", "write every stage to DIR as .npy", RUN, 0},
     [OPT_FEED] = {0, "--feed", "DIR", "after step SSS the ids become DIR/tokens-SSS.npy of another run's --dump", RUN,
                   0},

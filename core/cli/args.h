@@ -22,6 +22,8 @@ enum vqp_opt_id {
     OPT_STRICT,
     OPT_ALLOW_NONFINITE,
     OPT_NO_METADATA,
+    OPT_SCALE,
+    OPT_PREVIEW,
     OPT_DUMP,
     OPT_FEED,
     OPT_COMPARE,

@@ -261,12 +261,10 @@ static int measure(struct report *r, vqpipe_bench **bench, vqpipe_result **resul
     return status ? vqp_say_error(status, &err) : 0;
 }
 
-static int save(const struct report *r, const vqpipe_result *result, const char *pattern)
+static int save(const struct vqp_output *o, const vqpipe_result *result)
 {
     struct vqp_error err = {0};
-    const char *metadata = vqpipe_get(r->pipe, "output.metadata");
-    vqp_status status =
-        vqpipe_result_save(result, pattern, !metadata || strcmp(metadata, "false"), 1, NULL, NULL, &err);
+    vqp_status status = vqpipe_result_save(result, o->pattern, o->metadata, o->scale, NULL, NULL, &err);
     return status ? vqp_say_error(status, &err) : 0;
 }
 
@@ -275,6 +273,7 @@ int vqp_cmd_bench(const struct vqp_args *args)
     double process = vqp_process_start();
     const char *output = vqp_args_value(args, OPT_OUTPUT);
     struct vqp_job job = {0};
+    struct vqp_output out = {0};
     vqpipe_bench *bench = NULL;
     vqpipe_result *result = NULL;
     if (output && strcmp(output, "-") == 0)
@@ -287,7 +286,7 @@ int vqp_cmd_bench(const struct vqp_args *args)
                        .info.struct_size = sizeof r.info,
                        .start_up = vqp_seconds() - process};
     if (!code && output)
-        code = vqp_output_check(output);
+        code = vqp_output_settle(job.pipe, 0, &out);
     if (!code)
         code = measure(&r, &bench, &result);
     if (!code) {
@@ -299,8 +298,9 @@ int vqp_cmd_bench(const struct vqp_args *args)
             print_json(&r);
         else
             print_text(&r);
-        code = output ? save(&r, result, output) : 0;
+        code = output ? save(&out, result) : 0;
     }
+    free(out.pattern);
     vqpipe_result_destroy(result);
     vqpipe_bench_destroy(bench);
     vqp_job_close(&job);

@@ -224,18 +224,14 @@ static int inspect_pipeline(const struct vqp_args *args)
     return code;
 }
 
-static int ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 int vqp_cmd_inspect(const struct vqp_args *args)
 {
     const char *what = args->operand;
-    if (ends_with(what, ".so"))
+    if (vqp_ends_with(what, ".so"))
         return inspect_file(args);
-    if (ends_with(what, ".yaml") || ends_with(what, ".yml") || strchr(what, '/'))
+    if (vqp_ends_with(what, ".png"))
+        return vqp_cmd_inspect_picture(args);
+    if (vqp_ends_with(what, ".yaml") || vqp_ends_with(what, ".yml") || strchr(what, '/'))
         return inspect_pipeline(args);
     struct vqp_job job = {0};
     int code = vqp_job_context(args, NULL, &job);

@@ -4,6 +4,7 @@
 #include "job.h"
 #include "output.h"
 #include "prediction.h"
+#include "preview.h"
 #include "progress.h"
 #include "say.h"
 #include "signals.h"
@@ -18,9 +19,9 @@
 struct drawing {
     struct vqp_progress progress;
     struct vqp_prediction prediction;
+    struct vqp_preview preview;
+    struct vqp_output output;
     int to_stdout, too_many; /* too_many: several pictures for one stdout */
-    int metadata;
-    char *pattern;
     double load_seconds;
 };
 
@@ -68,9 +69,12 @@ static int draw(const struct vqp_args *args, struct vqp_job *job, struct drawing
         .step_ctx = d,
         .dump_dir = vqp_args_value(args, OPT_DUMP),
         .feed_dir = vqp_args_value(args, OPT_FEED),
+        .preview_steps = d->preview.every,
+        .preview = vqp_preview_write,
+        .preview_ctx = &d->preview,
     };
     struct vqp_error err = {0};
-    vqp_prediction_start(&d->prediction, args, job->pipe);
+    vqp_prediction_start(&d->prediction, args, job->pipe, d->preview.every);
     vqp_signals_running(job->pipe);
     vqp_status status = vqpipe_run(job->pipe, &params, out, &err);
     vqp_signals_running(NULL);
@@ -134,14 +138,16 @@ static void json_result(const vqpipe_result *r, const struct written *w, const s
            vqpipe_result_width(r), vqpipe_result_height(r), load_seconds, t.prepare, t.steps, t.finish,
            load_seconds + t.total, t.steps > 0 ? t.evals / t.steps : 0.0, vqpipe_peak_memory());
     vqp_prediction_json(&d->prediction, stdout);
+    vqp_preview_json(&d->preview, &t, stdout);
     printf("}\n");
 }
 
 static int save_files(const struct vqp_args *args, const struct drawing *d, const vqpipe_result *r)
 {
+    const struct vqp_output *o = &d->output;
     struct written w = {.collect = vqp_args_count(args, OPT_JSON) > 0};
     struct vqp_error err = {0};
-    vqp_status status = vqpipe_result_save(r, d->pattern, d->metadata, 1, on_written, &w, &err);
+    vqp_status status = vqpipe_result_save(r, o->pattern, o->metadata, o->scale, on_written, &w, &err);
     int code = status ? vqp_say_error(status, &err) : w.failed ? vqp_say_nomem() : 0;
     if (!code && w.collect)
         json_result(r, &w, d);
@@ -156,7 +162,7 @@ static int save_to_stdout(const struct drawing *d, const vqpipe_result *r)
     struct vqp_error err = {0};
     if (vqpipe_result_images(r) != 1)
         return refuse_several();
-    vqp_status status = vqpipe_result_write_png(r, 0, d->metadata, 1, stdout, &err);
+    vqp_status status = vqpipe_result_write_png(r, 0, d->output.metadata, d->output.scale, stdout, &err);
     return status ? vqp_stdout_failed(err.msg) : vqp_stdout_finish();
 }
 
@@ -180,6 +186,10 @@ static int check_flags(const struct vqp_args *args, int to_stdout)
     if (second && (dry || vqp_args_count(args, OPT_OUTPUT)))
         return vqp_say_usage("--compare and %s do not go together: no picture is drawn; leave one out",
                              dry ? "--dry-run" : "--output");
+    if (second && vqp_args_count(args, OPT_PREVIEW))
+        return vqp_say_usage("--compare and --preview do not go together: no picture is drawn; leave one out");
+    if (to_stdout && vqp_args_count(args, OPT_PREVIEW))
+        return vqp_say_usage("--preview: beside stdout there is no place for it; give --output a file name");
     if (second && (!*second || *second == ':' || second[strlen(second) - 1] == ':'))
         return vqp_say_usage("--compare: '%s' is not NAME or NAME:DEVICE; give reference, vulkan:0 or the like",
                              second);
@@ -197,15 +207,14 @@ static int check_flags(const struct vqp_args *args, int to_stdout)
 /* Where the result goes, checked while there is nothing to lose. */
 static int settle_output(struct vqp_job *job, struct drawing *d)
 {
-    const char *metadata = vqpipe_get(job->pipe, "output.metadata");
-    d->metadata = !metadata || strcmp(metadata, "false");
-    if (d->to_stdout) {
+    int code = vqp_output_settle(job->pipe, d->to_stdout, &d->output);
+    if (!code && d->to_stdout) {
         const char *images = vqpipe_get(job->pipe, "run.images_per_prompt");
         return job->prompts.n > 1 || (images && strcmp(images, "1")) ? refuse_several() : 0;
     }
-    const char *pattern = vqpipe_get(job->pipe, "output.path");
-    d->pattern = strdup(pattern ? pattern : "");
-    return d->pattern ? vqp_output_check(d->pattern) : vqp_say_nomem();
+    d->preview.metadata = d->output.metadata;
+    d->preview.scale = d->output.scale;
+    return code ? code : vqp_preview_check(&d->preview, d->output.pattern);
 }
 
 static int print_plan(vqpipe *pipe)
@@ -225,10 +234,13 @@ static int draw_and_save(const struct vqp_args *args, struct vqp_job *job, struc
         code = draw(args, job, d, &result);
     if (!code)
         code = d->to_stdout ? save_to_stdout(d, result) : save_files(args, d, result);
-    if (!code)
+    if (!code) {
+        vqp_preview_remove(&d->preview, result);
         say_seed(args, job->pipe, result);
+    }
     vqpipe_result_destroy(result);
-    free(d->pattern);
+    vqp_preview_free(&d->preview);
+    free(d->output.pattern);
     return code;
 }
 
@@ -240,6 +252,8 @@ int vqp_cmd_run(const struct vqp_args *args)
     int code = check_flags(args, d.to_stdout);
     if (!code)
         code = vqp_progress_init(args, &d.progress);
+    if (!code)
+        code = vqp_preview_init(args, &d.preview);
     if (!code) {
         vqp_signals_catch();
         double start = vqp_seconds();

@@ -9,6 +9,7 @@ int vqp_cmd_validate(const struct vqp_args *args);
 int vqp_cmd_program(const struct vqp_args *args);
 int vqp_cmd_plugins(const struct vqp_args *args);
 int vqp_cmd_inspect(const struct vqp_args *args);
+int vqp_cmd_inspect_picture(const struct vqp_args *args); /* inspect of a .png */
 int vqp_cmd_devices(const struct vqp_args *args);
 int vqp_cmd_bench(const struct vqp_args *args);
 int vqp_cmd_pull(const struct vqp_args *args);

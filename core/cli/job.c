@@ -139,6 +139,7 @@ static int set_flag(vqpipe *pipe, const struct vqp_arg *arg)
     case OPT_STRICT: return set(pipe, "run.strict", "true");
     case OPT_ALLOW_NONFINITE: return set(pipe, "run.allow_nonfinite", "true");
     case OPT_NO_METADATA: return set(pipe, "output.metadata", "false");
+    case OPT_SCALE: return set_word(pipe, arg->id, "output.scale", arg->value);
     default: return 0;
     }
 }

@@ -21,9 +21,11 @@ const struct vqp_command vqp_commands[] = {
     {"plugins", NULL, "list the plugins found, and why others were refused",
      "Lists every plugin file of the search folders: usable, shadowed by an earlier one, or refused with the reason.",
      "vqpipe plugins --plugin-path ./my-plugins", vqp_cmd_plugins},
-    {"inspect", "NAME|FILE.yaml|PLUGIN.so", "show a component's options, a pipeline or a plugin",
+    {"inspect", "NAME|FILE.yaml|.so|.png", "show a component, pipeline, plugin or picture",
      "NAME: the options of a component, with types, ranges and defaults. FILE.yaml: every setting and where it comes\n"
-     "from, and what would run. PLUGIN.so: its components and their options.",
+     "from, and what would run. .so: a plugin, its components and their options. .png: the settings that vqpipe "
+     "recorded\n"
+     "in a picture, and the command that draws it again.",
      "vqpipe inspect vq-diffusion --json", vqp_cmd_inspect},
     {"devices", NULL, "list every device that a backend could use",
      "Lists the devices of every backend: index, name, driver, memory, usable or why not.", "vqpipe devices --json",

@@ -1,5 +1,6 @@
 #include "output.h"
 #include "say.h"
+#include "text.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -12,12 +13,6 @@ static int refuse(const char *path, const char *why)
 {
     vqp_say("%s: %s; give another --output", path, why);
     return vqpipe_exit_code(VQP_E_OUTPUT);
-}
-
-static int ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-    return n > m && strcmp(s + n - m, end) == 0;
 }
 
 static int check_folder(const char *dir)
@@ -38,7 +33,7 @@ int vqp_output_check(const char *pattern)
     const char *slash = strrchr(pattern, '/'), *name = slash ? slash + 1 : pattern;
     if (stat(pattern, &st) == 0 && !S_ISREG(st.st_mode))
         return refuse(pattern, S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file and would be replaced");
-    if (!ends_with(name, ".png") && !ends_with(name, ".npy"))
+    if (!vqp_ends_with(name, ".png") && !vqp_ends_with(name, ".npy"))
         return vqp_say_usage("%s: ends in none of .png, .npy and .ids.npy; give --output a name that does", pattern);
     /* A temporary's suffix, and the longest number of {seed}. */
     if (strlen(name) + strlen(".tmp.4194304.9999") + (strstr(name, "{seed}") ? 14 : 0) > NAME_MAX)
@@ -52,4 +47,25 @@ int vqp_output_check(const char *pattern)
     int code = strchr(dir, '{') ? 0 : check_folder(dir);
     free(dir);
     return code;
+}
+
+static const char *value_of(vqpipe *pipe, const char *key, const char *otherwise)
+{
+    const char *value = vqpipe_get(pipe, key);
+    return value ? value : otherwise;
+}
+
+int vqp_output_settle(vqpipe *pipe, int to_stdout, struct vqp_output *out)
+{
+    *out = (struct vqp_output){.metadata = strcmp(value_of(pipe, "output.metadata", "true"), "false") != 0};
+    out->scale = (uint32_t)strtoul(value_of(pipe, "output.scale", "1"), NULL, 10);
+    if (to_stdout)
+        return 0;
+    out->pattern = strdup(value_of(pipe, "output.path", ""));
+    if (!out->pattern)
+        return vqp_say_nomem();
+    if (out->scale > 1 && !vqp_ends_with(out->pattern, ".png"))
+        return vqp_say_usage(
+            "--scale: %s is no PNG, and nothing else is enlarged; give --output a .png, or leave it out", out->pattern);
+    return vqp_output_check(out->pattern);
 }

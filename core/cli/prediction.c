@@ -17,7 +17,7 @@ static const char *duration(double seconds, char *buf, size_t n)
     return buf;
 }
 
-void vqp_prediction_start(struct vqp_prediction *p, const struct vqp_args *args, vqpipe *pipe)
+void vqp_prediction_start(struct vqp_prediction *p, const struct vqp_args *args, vqpipe *pipe, uint32_t every)
 {
     const char *progress = vqp_args_value(args, OPT_PROGRESS);
     char text[32];
@@ -27,6 +27,12 @@ void vqp_prediction_start(struct vqp_prediction *p, const struct vqp_args *args,
     if (p->quiet && !vqp_args_count(args, OPT_JSON))
         return;
     p->known = vqpipe_predict(pipe, &p->guess, NULL) == VQP_OK;
+    if (p->known && every && p->guess.evals) { /* a preview is one more run of the finish program */
+        uint32_t n = (p->guess.evals - 1) / every;
+        double more = n * p->guess.finish;
+        p->guess.finish += more;
+        p->guess.seconds += p->guess.batches * more;
+    }
     p->told = p->known && !p->quiet && p->guess.seconds > LONG_RUN;
     if (p->told)
         vqp_say("this will take about %s and %.0f MB of memory", duration(p->guess.seconds, text, sizeof text),

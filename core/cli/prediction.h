@@ -10,8 +10,8 @@ struct vqp_prediction {
     double corrected;       /* seconds of the whole run, after the first step; 0: not yet */
 };
 /* Says it on stderr where the run will take long; not with -q or --progress none or json. A pipeline that cannot be predicted is no
- * error. */
-void vqp_prediction_start(struct vqp_prediction *p, const struct vqp_args *args, vqpipe *pipe);
+ * error. every: a preview after so many steps; 0: none. */
+void vqp_prediction_start(struct vqp_prediction *p, const struct vqp_args *args, vqpipe *pipe, uint32_t every);
 void vqp_prediction_step(struct vqp_prediction *p, const struct vqpipe_step_event *ev);
 /* ,"predicted":{...} or nothing */
 void vqp_prediction_json(const struct vqp_prediction *p, FILE *f);

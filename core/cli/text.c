@@ -1,4 +1,5 @@
 #include "text.h"
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,12 @@ size_t vqp_utf8_good(const char *s, size_t n)
     return i;
 }
 
+int vqp_ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n > m && strcmp(s + n - m, end) == 0;
+}
+
 char *vqp_yaml_quoted(const char *s)
 {
     size_t n = strlen(s);
@@ -53,6 +60,87 @@ char *vqp_yaml_quoted(const char *s)
     *o++ = '"';
     *o = 0;
     return out;
+}
+
+static int only_has(const char *s, const char *others)
+{
+    while (isalnum((unsigned char)*s) || (*s && strchr(others, *s)))
+        s++;
+    return !*s;
+}
+
+char *vqp_yaml_word(const char *s)
+{
+    size_t n = strlen(s);
+    int plain = n && only_has(s, "_./+-"), list = n > 1 && s[0] == '[' && s[n - 1] == ']';
+    return plain || list ? strdup(s) : vqp_yaml_quoted(s);
+}
+
+/* What a terminal obeys instead of showing it: controls, line and paragraph separators, directions. */
+static int is_unsafe(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200e && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
+/* Every unsafe character's bytes through `fmt`; with `quote`, quotes and backslashes too. Returns what was written. */
+static size_t escape(char *out, const char *s, size_t n, const char *fmt, int quote)
+{
+    char *o = out;
+    uint32_t c;
+    for (size_t i = 0, len; i < n && (len = vqp_utf8_next(s + i, n - i, &c)) > 0; i += len)
+        for (size_t k = i; k < i + len; k++) {
+            if (is_unsafe(c) || (quote && (c == '\'' || c == '\\')))
+                o += sprintf(o, fmt, (unsigned)(unsigned char)s[k]);
+            else
+                *o++ = s[k];
+        }
+    *o = 0;
+    return (size_t)(o - out);
+}
+
+static int has_unsafe(const char *s, size_t n)
+{
+    uint32_t c;
+    for (size_t i = 0, len; i < n && (len = vqp_utf8_next(s + i, n - i, &c)) > 0; i += len)
+        if (is_unsafe(c) && c != '\n')
+            return 1;
+    return 0;
+}
+
+char *vqp_shell_quoted(const char *s)
+{
+    size_t n = strlen(s);
+    if (n > (SIZE_MAX - 4) / 4)
+        return NULL;
+    if (n && only_has(s, "_./:,=+@%-"))
+        return strdup(s);
+    char *out = malloc(4 * n + 4), *o = out;
+    if (!out)
+        return NULL;
+    if (has_unsafe(s, n)) {
+        memcpy(o, "$'", 2);
+        o += 2 + escape(o + 2, s, n, "\\%03o", 1);
+    } else {
+        *o++ = '\'';
+        for (; *s; s++) {
+            size_t len = *s == '\'' ? 4 : 1;
+            memcpy(o, len > 1 ? "'\\''" : s, len);
+            o += len;
+        }
+    }
+    *o++ = '\'';
+    *o = 0;
+    return out;
+}
+
+void vqp_print_safe(FILE *f, const char *s)
+{
+    char part[4 * 4 + 1];
+    uint32_t c;
+    size_t n = strlen(s);
+    for (size_t i = 0, len; i < n && (len = vqp_utf8_next(s + i, n - i, &c)) > 0; i += len)
+        fwrite(part, 1, escape(part, s + i, len, "\\x%02x", 0), f);
 }
 
 void vqp_json_string(FILE *f, const char *s)

@@ -25,10 +25,11 @@ vqp_status vqpipe_open(vqpipe_context *ctx, const char *descriptor, vqpipe **out
     if (!st && !realpath(descriptor, path))
         st = vqp_fail(err, VQP_E_ARG, "%s: %s", descriptor, strerror(errno));
     if (!st) {
+        p->src.given = vqp_arena_strdup(&p->src.arena, descriptor);
         p->src.file = vqp_arena_strdup(&p->src.arena, path);
         *strrchr(path, '/') = 0;
         p->src.dir = vqp_arena_strdup(&p->src.arena, *path ? path : "/");
-        if (!p->src.file || !p->src.dir)
+        if (!p->src.given || !p->src.file || !p->src.dir)
             st = vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
     }
     if (!st && !(st = vqp_settings_read(&p->src, &p->shown, err)))

@@ -86,7 +86,7 @@ static int is_control(uint32_t c)
 }
 
 /* The value as UTF-8 without control characters or ill-formed bytes: those become \xNN. The PNG specification discourages them, and
- * terminals obey them. NULL when memory is out. */
+ * terminals obey them. A backslash before an x becomes \x5C, so that png_read.c can undo it all. NULL when memory is out. */
 static char *clean(struct vqp_arena *a, const char *s)
 {
     size_t n = strlen(s), at = 0, used = 0;
@@ -96,7 +96,7 @@ static char *clean(struct vqp_arena *a, const char *s)
         while (at < end) {
             size_t begin = at;
             uint32_t c = decode(s, &at);
-            if (is_control(c)) {
+            if (is_control(c) || (c == '\\' && at < n && s[at] == 'x')) {
                 used += (size_t)sprintf(dst + used, "\\x%02X", (unsigned)c);
             } else {
                 memcpy(dst + used, s + begin, at - begin);

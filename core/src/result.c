@@ -1,7 +1,7 @@
 #include "result.h"
 #include "npy.h"
 #include "outfile.h"
-#include "png_write.h"
+#include "recorded.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +9,6 @@
 vqp_status vqp_result_create(const struct vqp_assembly *a, uint32_t n, uint32_t n_tokens, struct vqpipe_result **out,
                              struct vqp_error *err)
 {
-    static const char *const recorded[] = {"run.negative_prompt",
-                                           "run.steps",
-                                           "run.guidance_scale",
-                                           "run.truncation_rate",
-                                           "run.rng",
-                                           "run.images_per_prompt",
-                                           "components.scheduler.use",
-                                           "components.scheduler.spacing"};
     struct vqpipe_result *r = calloc(1, sizeof *r);
     if (!r)
         return vqp_fail(err, VQP_E_NOMEM, "result: out of memory");
@@ -31,22 +23,6 @@ vqp_status vqp_result_create(const struct vqp_assembly *a, uint32_t n, uint32_t 
         vqpipe_result_destroy(r);
         return vqp_fail(err, VQP_E_NOMEM, "result: out of memory");
     }
-    vqp_settings_note(&r->settings, "Software", "vqpipe " VQPIPE_VERSION, "");
-    vqp_settings_note(&r->settings, "pipeline", a->settings.name, "");
-    const struct vqp_settings *lists[] = {&a->settings, &a->parts};
-    for (size_t k = 0; k < sizeof recorded / sizeof *recorded; k++)
-        for (int l = 0; l < 2; l++)
-            for (const struct vqp_setting *s = lists[l]->list; s; s = s->next)
-                if (!strcmp(s->key, recorded[k]) && *s->value) {
-                    const char *dot = strchr(s->key, '.');
-                    vqp_settings_note(&r->settings,
-                                      !strncmp(s->key, "run.", 4) ? dot + 1 : s->key + strlen("components."), s->value,
-                                      "");
-                }
-    const struct vqp_backend_instance *b = a->component[VQP_IFACE_DENOISER - 1].backend;
-    char text[96];
-    snprintf(text, sizeof text, "%s %s", b->name, b->precision);
-    vqp_settings_note(&r->settings, "backend", text, "");
     *out = r;
     return VQP_OK;
 }
@@ -128,33 +104,22 @@ void vqpipe_result_timings(const vqpipe_result *r, struct vqpipe_timings *out)
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
 
-enum {
-    MAX_TEXT = 24
-};
-
-static uint32_t png_text(const vqpipe_result *r, uint32_t k, char seed[64], struct vqp_png_text text[MAX_TEXT])
+static vqp_status no_image(const vqpipe_result *r, uint32_t k, struct vqp_error *err)
 {
-    uint32_t n = 0;
-    if (r->torch_rng) /* one generator drew for the whole batch */
-        snprintf(seed, 64, "%" PRIu64 ", image %u of %u, torch-cpu", r->seeds[k], k, r->n);
-    else
-        snprintf(seed, 64, "%" PRIu64, r->seeds[k]);
-    text[n++] = (struct vqp_png_text){"prompt", r->prompts[k]};
-    text[n++] = (struct vqp_png_text){"seed", seed};
-    for (const struct vqp_setting *s = r->settings.list; s && n < MAX_TEXT; s = s->next)
-        text[n++] = (struct vqp_png_text){s->key, s->value};
-    return n;
+    return vqp_fail(err, VQP_E_ARG, "image %u of %u does not exist", k, r->n);
 }
 
 vqp_status vqpipe_result_write_png(const vqpipe_result *r, uint32_t k, int32_t metadata, uint32_t scale, FILE *f,
                                    struct vqp_error *err)
 {
-    struct vqp_png_text text[MAX_TEXT];
-    char seed[64];
+    struct vqp_recorded rec = {0};
     if (k >= r->n)
-        return vqp_fail(err, VQP_E_ARG, "image %u of %u does not exist", k, r->n);
-    uint32_t n = metadata ? png_text(r, k, seed, text) : 0;
-    return vqp_png_write(f, vqpipe_result_rgb(r, k), r->width, r->height, scale, text, n, err);
+        return no_image(r, k, err);
+    vqp_status st = metadata ? vqp_recorded_picture(r, k, scale, &rec, err) : VQP_OK;
+    if (!st)
+        st = vqp_png_write(f, vqpipe_result_rgb(r, k), r->width, r->height, scale, rec.text, rec.n, err);
+    vqp_recorded_free(&rec);
+    return st;
 }
 
 static int ends_with(const char *s, const char *end)
@@ -163,18 +128,11 @@ static int ends_with(const char *s, const char *end)
     return n >= m && !strcmp(s + n - m, end);
 }
 
-static int seeds_differ(const vqpipe_result *r)
-{
-    for (uint32_t k = 1; k < r->n; k++)
-        for (uint32_t i = 0; i < k; i++)
-            if (r->seeds[i] == r->seeds[k])
-                return 0;
-    return 1;
-}
-
 /* The pattern with {index} and {seed} replaced; where that leaves several images one name, "-k" before the extension. */
-static char *file_name(const vqpipe_result *r, const char *pattern, const char *extension, int numbered, uint32_t k)
+static char *file_name(const vqpipe_result *r, const char *pattern, const char *extension, uint32_t k)
 {
+    int numbered = !strcmp(extension, ".png") && r->n > 1 && !strstr(pattern, "{index}") &&
+                   !(strstr(pattern, "{seed}") && r->seeds_differ);
     char *out = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&out, &size);
@@ -201,11 +159,13 @@ static char *file_name(const vqpipe_result *r, const char *pattern, const char *
     return out;
 }
 
-static vqp_status save_png(const vqpipe_result *r, uint32_t k, int32_t metadata, uint32_t scale, const char *path,
-                           struct vqp_error *err)
+vqp_status vqpipe_result_save_png(const vqpipe_result *r, uint32_t k, int32_t metadata, uint32_t scale,
+                                  const char *path, struct vqp_error *err)
 {
     struct vqp_outfile o;
     struct vqp_error e = {0};
+    if (k >= r->n)
+        return no_image(r, k, err);
     vqp_status st = vqp_outfile_open(&o, path, err);
     if (st)
         return st;
@@ -216,37 +176,62 @@ static vqp_status save_png(const vqpipe_result *r, uint32_t k, int32_t metadata,
     return vqp_outfile_commit(&o, err);
 }
 
+/* NULL after a refusal: VQP_E_ARG. */
+static const char *extension_of(const char *pattern, struct vqp_error *err)
+{
+    static const char *const known[] = {".ids.npy", ".npy", ".png"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (ends_with(pattern, known[i]))
+            return known[i];
+    vqp_fail(err, VQP_E_ARG, "%s: the name ends in none of .png, .npy, .ids.npy; give one of these", pattern);
+    return NULL;
+}
+
+vqp_status vqpipe_result_name(const vqpipe_result *r, uint32_t k, const char *pattern, char *buf, size_t size,
+                              struct vqp_error *err)
+{
+    if (k >= r->n)
+        return no_image(r, k, err);
+    const char *extension = extension_of(pattern, err);
+    if (!extension)
+        return VQP_E_ARG;
+    vqp_status st = VQP_OK;
+    char *name = file_name(r, pattern, extension, k);
+    if (!name)
+        return vqp_fail(err, VQP_E_NOMEM, "output: out of memory");
+    if ((size_t)snprintf(buf, size, "%s", name) >= size)
+        st = vqp_fail(err, VQP_E_OUTPUT, "%s: the name of image %u is too long", pattern, k);
+    free(name);
+    return st;
+}
+
 vqp_status vqpipe_result_save(const vqpipe_result *r, const char *pattern, int32_t metadata, uint32_t scale,
                               void (*written)(void *ctx, const char *path, uint32_t image), void *ctx,
                               struct vqp_error *err)
 {
-    const char *extension = ends_with(pattern, ".ids.npy") ? ".ids.npy"
-                            : ends_with(pattern, ".npy")   ? ".npy"
-                            : ends_with(pattern, ".png")   ? ".png"
-                                                           : NULL;
+    const char *extension = extension_of(pattern, err);
+    vqp_status st = VQP_OK;
     if (!extension)
-        return vqp_fail(err, VQP_E_ARG, "%s: the name ends in none of .png, .npy, .ids.npy; give one of these",
-                        pattern);
+        return VQP_E_ARG;
     if (!scale || scale > 8)
         return vqp_fail(err, VQP_E_ARG, "scale is %u; give 1 to 8", scale);
     if (strcmp(extension, ".png")) {
         struct vqp_shape shape =
             extension[1] == 'i' ? vqp_shape2(r->n, r->n_tokens) : vqp_shape4(r->n, r->height, r->width, 3);
-        char *path = file_name(r, pattern, extension, 0, 0);
+        char *path = file_name(r, pattern, extension, 0);
         if (!path)
             return vqp_fail(err, VQP_E_NOMEM, "output: out of memory");
-        vqp_status st = vqp_npy_save(path, extension[1] == 'i' ? VQP_I32 : VQP_F32, &shape,
-                                     extension[1] == 'i' ? (const void *)r->ids : r->image, err);
+        st = vqp_npy_save(path, extension[1] == 'i' ? VQP_I32 : VQP_F32, &shape,
+                          extension[1] == 'i' ? (const void *)r->ids : r->image, err);
         if (!st && written)
             written(ctx, path, 0);
         free(path);
         return st;
     }
-    int numbered = r->n > 1 && !strstr(pattern, "{index}") && !(strstr(pattern, "{seed}") && seeds_differ(r));
     for (uint32_t k = 0; k < r->n; k++) {
-        char *path = file_name(r, pattern, extension, numbered, k);
-        vqp_status st =
-            path ? save_png(r, k, metadata, scale, path, err) : vqp_fail(err, VQP_E_NOMEM, "output: out of memory");
+        char *path = file_name(r, pattern, extension, k);
+        st = path ? vqpipe_result_save_png(r, k, metadata, scale, path, err)
+                  : vqp_fail(err, VQP_E_NOMEM, "output: out of memory");
         if (!st && written)
             written(ctx, path, k);
         free(path);

@@ -13,9 +13,11 @@ struct vqpipe_result {
     const char **prompts;
     struct vqpipe_timings timings;
     struct vqp_settings settings; /* its list alone: what PNG files record */
-    int torch_rng;
+    int torch_rng, seeds_differ;
+    int place_counts;                /* which image of the run it is decides on its picture */
+    uint32_t preview_at, preview_of; /* during a preview: evaluations done, of how many; else 0 */
 };
-/* Room for n images' ids, seeds and prompts; copies the settings that are recorded. */
+/* Room for n images' ids, seeds and prompts. */
 vqp_status vqp_result_create(const struct vqp_assembly *a, uint32_t n, uint32_t n_tokens, struct vqpipe_result **out,
                              struct vqp_error *err);
 /* Room for the pictures. */

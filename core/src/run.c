@@ -1,8 +1,9 @@
 #include "run.h"
 #include "mt19937.h"
-#include "pipeline.h"
+#include "pictures.h"
 #include "prompts.h"
 #include "record.h"
+#include "recorded.h"
 #include "result.h"
 #include "stages.h"
 #include "start.h"
@@ -27,6 +28,7 @@ struct run {
     uint32_t n_prompts;
     int32_t *pin; /* [images,N], -1 where free; NULL: nothing is pinned */
     float *noise;
+    int previews; /* somebody wants them, and no hook is in their way */
     double start;
 };
 
@@ -44,6 +46,15 @@ static vqp_status parse_seed(const char *text, uint64_t *seed, struct vqp_error 
     return VQP_OK;
 }
 
+static int all_differ(const uint64_t *seeds, uint32_t n)
+{
+    for (uint32_t k = 1; k < n; k++)
+        for (uint32_t i = 0; i < k; i++)
+            if (seeds[i] == seeds[k])
+                return 0;
+    return 1;
+}
+
 static vqp_status set_seeds(struct run *r, struct vqp_error *err)
 {
     const struct vqp_run_settings *s = &r->a->settings.run;
@@ -59,6 +70,7 @@ static vqp_status set_seeds(struct run *r, struct vqp_error *err)
                             s->seed.n, B);
         for (uint32_t k = 0; !st && k < B; k++)
             st = parse_seed(texts[k], &r->result->seeds[k], err);
+        r->result->seeds_differ = all_differ(r->result->seeds, B);
         return st;
     }
     if (s->seed.n && !strcmp(texts[0], "random")) {
@@ -70,6 +82,7 @@ static vqp_status set_seeds(struct run *r, struct vqp_error *err)
     }
     for (uint32_t k = 0; k < B; k++)
         r->result->seeds[k] = first + step * k;
+    r->result->seeds_differ = step || B == 1;
     return st;
 }
 
@@ -256,20 +269,30 @@ static vqp_status run_phase(struct run *r, struct vqp_session *s, uint32_t phase
     return r->hook ? r->hook->phase(r->hook->ctx, s, phase, eval, times, err) : vqp_session_run(s, phase, times, err);
 }
 
-static vqp_status run_steps(struct run *r, struct vqp_session *s, uint32_t first, int32_t *ids, struct vqp_error *err)
+/* How many evaluations may follow before somebody wants to see them. */
+static uint32_t to_next_stop(const struct run *r, uint32_t done)
 {
     const struct vqpipe_run_params *p = r->params;
+    uint32_t n = r->a->n_evals, left = n - done;
+    uint32_t every[] = {!p->step ? n : p->callback_steps ? p->callback_steps : 1, r->previews ? p->preview_steps : n};
+    for (size_t i = 0; i < sizeof every / sizeof *every; i++)
+        if (every[i] - done % every[i] < left)
+            left = every[i] - done % every[i];
+    return left;
+}
+
+static vqp_status run_steps(struct run *r, struct vqp_session *s, uint32_t first, int32_t *ids, struct vqp_error *err)
+{
     uint64_t bytes = (uint64_t)s->key.batch * r->a->n_tokens * sizeof *ids;
-    uint32_t n = r->a->n_evals, every = p->step && p->callback_steps ? p->callback_steps : p->step ? 1 : n, group = 1;
+    uint32_t n = r->a->n_evals, group = 1;
     int singly =
         s->key.noise || r->stages.dump_dir || r->stages.feed_dir || (s->piece[VQP_STEP] && s->piece[VQP_STEP]->next);
     double wanted = r->hook && r->hook->group_seconds > 0 ? r->hook->group_seconds : GROUP_SECONDS;
     vqp_status st = VQP_OK;
     for (uint32_t done = r->a->first_eval; !st && done < n;) {
         double before = vqp_now();
-        uint32_t to_callback = every - done % every;
-        group = group < to_callback ? group : to_callback;
-        group = group < n - done ? group : n - done;
+        uint32_t stop = to_next_stop(r, done);
+        group = group < stop ? group : stop;
         uint32_t last = done + group - 1;
         if (!(st = upload_noise(r, s, &r->a->evals[done], err)) && !(st = run_phase(r, s, VQP_STEP, done, group, err)))
             st = vqp_session_download(s, "tokens", ids, bytes, err);
@@ -279,10 +302,13 @@ static vqp_status run_steps(struct run *r, struct vqp_session *s, uint32_t first
             st = vqp_stages_step(&r->stages, last, ids, err);
         if (!st)
             st = tell(r, s, first, last, ids, (vqp_now() - before) / group, err);
+        double each = (vqp_now() - before) / group;
+        if (!st && r->previews && vqp_preview_due(r->params, r->a, last))
+            st = vqp_preview_make(r->params, r->result, s, &(struct vqp_moment){first, last, r->start, each}, err);
         if (!st && atomic_load(&r->pipe->host.cancelled))
             st = vqp_fail(err, VQP_E_CANCELLED, "cancelled");
         done += group;
-        double fit = wanted / ((vqp_now() - before) / group + 1e-9);
+        double fit = wanted / (each + 1e-9);
         group = singly || fit < 2 ? 1 : fit < n ? (uint32_t)fit : n;
     }
     return st;
@@ -323,16 +349,15 @@ static vqp_status run_batch(struct run *r, uint32_t first, uint32_t batch, struc
         st = vqp_stages_text(&r->stages, r->ids, r->n_prompts, err);
     res->timings.prepare += vqp_now() - at;
     at = vqp_now();
+    double previews = res->timings.previews;
     if (!st)
         st = run_steps(r, s, first, ids, err);
-    res->timings.steps += vqp_now() - at;
+    res->timings.steps += vqp_now() - at - res->timings.previews + previews;
     at = vqp_now();
     if (!st)
         st = run_phase(r, s, VQP_FINISH, 0, 1, err);
     if (!st)
-        st = vqp_session_download(s, "image", res->image + first * pixels, batch * pixels * sizeof *res->image, err);
-    if (!st)
-        st = vqp_session_download(s, "rgb", res->rgb + first * pixels, batch * pixels, err);
+        st = vqp_pictures_take(res, s, first, err);
     for (uint64_t i = 0; !st && i < batch * pixels; i++)
         if (!(res->image[first * pixels + i] >= 0 && res->image[first * pixels + i] <= 1))
             st = vqp_fail(err, VQP_E_NUMERIC,
@@ -341,6 +366,8 @@ static vqp_status run_batch(struct run *r, uint32_t first, uint32_t batch, struc
     if (!st)
         st = vqp_stages_image(&r->stages, res->image, err);
     res->timings.finish += vqp_now() - at;
+    if (!st && r->previews)
+        st = vqp_preview_finish(r->params, res, s, &(struct vqp_moment){first, r->a->n_evals - 1, r->start, 0}, err);
     return st;
 }
 
@@ -369,6 +396,7 @@ vqp_status vqp_run(struct vqpipe *pipe, const struct vqpipe_run_params *params, 
         memcpy(&p, params, params->struct_size < sizeof p ? params->struct_size : sizeof p);
     struct run r = {
         .pipe = pipe, .params = &p, .hook = hook, .start = vqp_now(), .stages = {p.dump_dir, p.feed_dir, NULL}};
+    r.previews = !hook && p.preview && p.preview_steps;
     int fresh = pipe->stale != VQP_CLEAN;
     vqp_status st = vqpipe_load(pipe, err);
     if (!st) {
@@ -376,6 +404,7 @@ vqp_status vqp_run(struct vqpipe *pipe, const struct vqpipe_run_params *params, 
         st = vqp_result_create(r.a, r.a->n_images, r.a->n_tokens, &r.result, err);
     }
     if (!st) {
+        vqp_recorded_run(r.result, pipe, &p);
         r.result->timings.load = fresh ? pipe->load_seconds : 0;
         st = run_all(&r, err);
     }

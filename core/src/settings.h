@@ -12,7 +12,7 @@ enum {
 /* A descriptor with what was set since. */
 struct vqp_source {
     struct vqp_arena arena;
-    const char *file, *dir;             /* the descriptor, and its folder, absolute */
+    const char *given, *file, *dir;     /* the descriptor as it was named; and with its folder, absolute */
     struct vqp_node *root, *as_written; /* with and without overrides */
 };
 

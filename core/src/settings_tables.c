@@ -36,5 +36,7 @@ const struct vqp_option vqp_output_options[] = {
             .help = ".png, .npy or .ids.npy, relative to the current directory; {index} and {seed} are replaced"),
     VQP_OPT(struct vqp_output_settings, metadata, .type = VQP_OPT_BOOL, .def = "true",
             .help = "record prompt, seed and settings in PNG files"),
+    VQP_OPT(struct vqp_output_settings, scale, .type = VQP_OPT_INT, .def = "1", .min = 1, .max = 8,
+            .help = "how often a PNG repeats each pixel, both ways"),
     {0},
 };

@@ -20,6 +20,7 @@ struct vqp_run_settings {
 struct vqp_output_settings {
     const char *path;
     int32_t metadata;
+    int64_t scale;
 };
 
 extern const struct vqp_option vqp_run_options[], vqp_output_options[];

@@ -25,6 +25,15 @@ static int32_t on_step(void *ctx, const struct vqpipe_step_event *ev)
     return ++p->calls == p->stop_after;
 }
 
+static int32_t on_preview(void *ctx, const struct vqpipe_preview_event *ev)
+{
+    (void)ctx;
+    printf("%s after step %u: corner %02x%02x%02x\n", ev->finished ? "picture" : "preview", ev->eval + 1,
+           vqpipe_result_rgb(ev->so_far, 0)[0], vqpipe_result_rgb(ev->so_far, 0)[1],
+           vqpipe_result_rgb(ev->so_far, 0)[2]);
+    return 0;
+}
+
 static int fail(const char *what, const struct vqp_error *err)
 {
     fprintf(stderr, "%s: %s\n", what, err->msg);
@@ -36,8 +45,12 @@ static int draw(vqpipe *pipe, const char *prompt)
 {
     struct vqp_error err;
     struct progress progress = {0, 0};
-    struct vqpipe_run_params params = {
-        .struct_size = sizeof params, .callback_steps = 5, .step = on_step, .step_ctx = &progress};
+    struct vqpipe_run_params params = {.struct_size = sizeof params,
+                                       .callback_steps = 5,
+                                       .step = on_step,
+                                       .step_ctx = &progress,
+                                       .preview_steps = 4,
+                                       .preview = on_preview};
     vqpipe_result *r = NULL;
     if (vqpipe_set(pipe, "run.steps", "10", &err) || vqpipe_set_prompts(pipe, &prompt, 1, &err) ||
         vqpipe_run(pipe, &params, &r, &err))

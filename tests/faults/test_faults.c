@@ -39,6 +39,9 @@ static const char prelude[] =
     "spare() { W=m/learned_classifier_free_sampling_embeddings/diffusion_pytorch_model.safetensors; header "
     "'{\"embeddings\":{\"dtype\":\"F32\",\"shape\":[64,32],\"data_offsets\":[0,8192]},\"spare\":{\"dtype\":\"F32\","
     "\"shape\":[1],\"data_offsets\":[8192,8196]}}' 8196; }\n"
+    /* the command that draws $1 again, run by a shell; then $2 (again.png) is compared with it */
+    "again() { $V inspect \"$1\" | sed -n '/^vqpipe run /,$p' > again.sh && PATH=${V%/*}:$PATH ${3:-sh} again.sh "
+    ">drawn 2>said && cmp \"$1\" ${2:-again.png}; }\n"
     "replace() { sed -i \"s/$1/$2/\" $3; }\n"
     "yaml $M; mkdir out\n";
 
@@ -448,6 +451,130 @@ static void prompts_and_flags(void)
     RUN_ROWS(rows);
 }
 
+static void previews_and_scale(void)
+{
+    static const struct row rows[] = {
+        {"no steps between previews", "$R --preview 0", 2, "--preview: '0'"},
+        {"previews of a word", "$R --preview often", 2, "--preview: 'often'"},
+        {"previews with a sign", "$R --preview -1", 2, "--preview: '-1'"},
+        {"previews with an exponent", "$R --preview 1e3", 2, "--preview: '1e3'"},
+        {"previews beyond any number of steps", "$R --preview 4294967297", 2, "--preview: '4294967297'"},
+        {"previews without a number", "$R --preview", 2, "--preview needs a value"},
+        {"previews of .npy", "$V run p.yaml -q --preview 1 -o out/x.npy", 2, "--preview: previews are PNG files"},
+        {"previews of stdout", "$V run p.yaml -q --preview 1 -o -", 2, "--preview: beside stdout"},
+        {"previews of a comparison", "$V run p.yaml -q --preview 1 --compare reference", 2, "--compare and --preview"},
+        {"previews are run's", "$V bench p.yaml --preview 1", 2, "--preview is no option of vqpipe bench"},
+        {"a folder where the preview goes", "mkdir x-preview.png; $V run p.yaml -q --preview 1 -o x.png", 6,
+         "x-preview.png: is a directory"},
+        {"a FIFO that shows late stops no run, and stays",
+         "mkfifo x-7-preview.png; $V run p.yaml --progress none --steps 2 -s 7 --preview 1 -o 'x-{seed}.png' && "
+         "[ -p x-7-preview.png ] && [ -s x-7.png ]",
+         0, "x-7-preview.png: is a device, pipe or socket"},
+        {"previews change nothing and go",
+         "for n in 1 2 3; do $V run p.yaml -q --steps 4 -n 3 --set run.batch_size=2 --preview 1 -o out/x.png; done; "
+         "$V run p.yaml -q --steps 4 -n 3 -o y.png; for k in 0 1 2; do cmp out/x-$k.png y-$k.png || exit 9; done; "
+         "[ $(ls out | wc -l) = 3 ]",
+         0, NULL},
+        {"previews tell what they cost",
+         "$V run p.yaml --steps 4 --preview 2 -o x.png 2>&1 | grep -qx 'vqpipe: previews: [0-9.e-]* s each, about "
+         "[0-9]* % of this run'",
+         0, NULL},
+        {"previews told to be quiet say nothing", "$R --preview 1 2>said && [ ! -s said ]", 0, NULL},
+        {"--json tells what previews cost",
+         "$V run p.yaml -q --steps 4 --preview 2 -o x.png --json | grep -q '\"previews\":{\"every\":2,\"count\":1,'", 0,
+         NULL},
+        {"a preview stays where a run is stopped, whole",
+         "mkdir d; $V run $S/pipelines/vqdiffusion.yaml -q --backend reference -n 2 --preview 1 --scale 2 -o d/x.png & "
+         "p=$!\n"
+         "for i in $(seq 500); do [ -e d/x-1-preview.png ] && break; sleep 0.1; done; kill -INT $p; wait $p; c=$?\n"
+         "[ \"$(ls d | tr '\\n' ' ')\" = 'x-0-preview.png x-1-preview.png ' ] || exit 9; for k in 0 1; do "
+         "$V inspect d/x-$k-preview.png | grep -q 'preview  *after evaluation [0-9]* of 100' || exit 9; done; exit $c",
+         130, NULL},
+        {"no scale", "$R --scale 0", 2, "scale"},
+        {"a scale above 8", "$R --scale 9", 2, "scale"},
+        {"half a scale", "$R --scale 1.5", 2, "1.5"},
+        {"a scale of .npy", "$V run p.yaml -q --scale 2 -o out/x.npy", 2, "--scale: out/x.npy is no PNG"},
+        {"a scale of .ids.npy", "$V run p.yaml -q --scale 2 -o out/x.ids.npy", 2, "--scale: out/x.ids.npy is no PNG"},
+        {"a scale from the descriptor", "echo 'output: { scale: 9 }' >> p.yaml; $R", 2, "p.yaml:11:18: "},
+        {"scaled eight times",
+         "$R; $V run p.yaml -q --steps 2 --scale 8 -o y.png; w=$($V inspect out/x.png | sed -n '1s/.*: //; "
+         "1s/x.*//p'); "
+         "$V inspect y.png | head -1 | grep -qx \"y.png: $((8 * w))x$((8 * w))\"",
+         0, NULL},
+    };
+    RUN_ROWS(rows);
+}
+
+static void pictures(void)
+{
+    static const struct row rows[] = {
+        {"a picture that is not there", "$V inspect none.png", 3, "none.png: cannot be read"},
+        {"a picture that is a folder", "mkdir d.png; $V inspect d.png", 3, "d.png: is no regular file"},
+        {"a picture that is a FIFO", "mkfifo f.png; $V inspect f.png", 3, "f.png: is no regular file"},
+        {"a picture that is none", "echo hello > x.png; $V inspect x.png", 3, "x.png: is no PNG"},
+        {"a picture without settings", "$V run p.yaml -q --steps 2 --no-metadata -o x.png; $V inspect x.png", 3,
+         "x.png: holds no settings of vqpipe"},
+        {"a picture cut short", "$V run p.yaml -q --steps 2 -o x.png; head -c 700 x.png > y.png; $V inspect y.png", 3,
+         "y.png: the end comes too early"},
+        {"a picture with a flipped bit",
+         "$V run p.yaml -q --steps 2 -o x.png; printf X | dd of=x.png bs=1 seek=45 conv=notrunc 2>/dev/null; "
+         "$V inspect x.png",
+         3, "x.png: the checksum is wrong"},
+        {"draws again", "$R; again out/x.png", 0, NULL},
+        {"draws again with every flag",
+         "$V run p.yaml -q -p 'a house' --negative '' -s 18446744073709551615 --steps 3 --guidance 2.5 --truncation "
+         "0.9 "
+         "--model $M --set components.scheduler.spacing=diffusers --set components.tokenizer.truncation=diffusers "
+         "--backend reference --set name=mine --scale 3 -o x.png && grep -q \"negative ''\" <<< \"$($V inspect "
+         "x.png)\" && again x.png",
+         0, NULL},
+        {"draws again on two backends",
+         "$V run p.yaml -q --backend cpu --set components.denoiser.backend=reference -o x.png; again x.png", 0, NULL},
+        {"draws each of a batch again",
+         "$V run p.yaml -q -p 'a house' -p --sea -n 2 -s 5,3,9,3 -o x.png; for k in 0 1 2 3; do again x-$k.png || exit "
+         "9; "
+         "done",
+         0, NULL},
+        {"draws each of a torch-cpu batch again",
+         "$V run p.yaml -q -n 3 -s 7 --set run.rng=torch-cpu -o x.png; for k in 0 1 2; do again x-$k.png again-$k.png "
+         "|| "
+         "exit 9; rm again-*; done",
+         0, NULL},
+        {"draws each of an edited batch again",
+         "$V run p.yaml -q -n 3 -o 'l s.ids.npy'; $V run p.yaml -q -n 3 -s 4 --latents 'l s.ids.npy' --set "
+         "run.start_step=1 -o x.png; for k in 0 1 2; do again x-$k.png again-$k.png || exit 9; rm again-*; done",
+         0, NULL},
+        {"draws again around pins",
+         "$V run p.yaml -q -o '#l: [a].ids.npy'; $V run p.yaml -q -s 4 --set 'run.pin=\"#l: [a].ids.npy\"' -o x.png; "
+         "again "
+         "x.png",
+         0, NULL},
+        {"draws again what another run fed",
+         "$V run p.yaml -q --dump d -o y.png; $V run p.yaml -q -s 4 --feed d -o x.png; again x.png", 0, NULL},
+        {"a prompt of quotes, and a descriptor that would be a command",
+         "mv p.yaml '$(touch pwned).yaml'; $V run '$(touch pwned).yaml' -q -p \"it's \\\"\\$(touch pwned)\\\" \\`touch "
+         "pwned\\`; touch pwned \\\\ \\x07 \\\\x07\" -o x.png; again x.png && [ ! -e pwned ]",
+         0, NULL},
+        {"a descriptor like a flag",
+         "mv -- p.yaml -p.yaml; $V run -q -o x.png -- -p.yaml; $V inspect x.png | grep -q 'run "
+         "[.]/-p.yaml'",
+         0, NULL},
+        {"controls, directions and lines in a prompt, kept from the terminal",
+         "$V run p.yaml -q -p $'\\a\\e[31m\\t\\xc2\\x85 \\xe2\\x80\\xae it\\'s\\n\\xe2\\x82\\xac \\\\' -o x.png\n"
+         "$V inspect x.png | LC_ALL=C grep -q $'[\\a\\e\\t]\\|\\xc2\\x85\\|\\xe2\\x80\\xae' && exit 9; again x.png "
+         "again.png bash",
+         0, NULL},
+        {"several lines in a prompt", "$V run p.yaml -q -p $'one\\n\\ntwo\\n' -o x.png; again x.png", 0, NULL},
+        {"a picture as JSON",
+         "command -v python3 >f || { echo SKIPPED: no python3 >&2; exit 77; }; $V run p.yaml -q -p $'\\e \\\"' -o "
+         "x.png; "
+         "$V inspect x.png --json | python3 -c 'import json,sys; p=json.load(sys.stdin); assert "
+         "p[\"settings\"][\"prompt\"]==\"\\x1b \\x22\" and p[\"arguments\"][4]==\"\\x1b \\x22\"'",
+         0, NULL},
+    };
+    RUN_ROWS(rows);
+}
+
 int main(void)
 {
     static const struct vqp_case cases[] = {
@@ -456,6 +583,8 @@ int main(void)
         {"plugins", plugins},
         {"outputs and signals", outputs},
         {"prompts and flags", prompts_and_flags},
+        {"previews and scale", previews_and_scale},
+        {"pictures", pictures},
     };
     return RUN_CASES("faults", cases);
 }

@@ -4,6 +4,7 @@
 #include "json.h"
 #include "npy.h"
 #include "outfile.h"
+#include "png_read.h"
 #include "png_write.h"
 #include "scratch.h"
 #include "threads.h"
@@ -149,6 +150,15 @@ static vqp_status save_png(struct vqp_error *err)
     return status;
 }
 
+static vqp_status read_png(struct vqp_error *err)
+{
+    struct vqp_arena a = {0};
+    struct vqp_png_texts texts;
+    vqp_status status = vqp_png_read_texts(&a, scratch("a.png"), &texts, err);
+    vqp_arena_free(&a);
+    return status;
+}
+
 static vqp_status make_pool(struct vqp_error *err)
 {
     struct vqp_pool *p = vqp_pool_create(1);
@@ -178,6 +188,7 @@ static void png(void)
 {
     unsigned entries = count_entries(scratch_dir);
     each_failure(save_png);
+    each_failure(read_png);
     CU_ASSERT(count_entries(scratch_dir) <= entries + 1); /* the picture, and no temporaries */
 }
 

@@ -89,6 +89,7 @@ static void text_chunks(void)
         {"two\nlines", "tEXt", "k\0two\nlines", 11},
         {"caf\xC3\xA9 \xC3\xBF", "tEXt", "k\0caf\xE9 \xFF", 8},
         {"tab\t bell\a del\x7F", "tEXt", "k\0tab\\x09 bell\\x07 del\\x7F", 26},
+        {"C:\\x41 \\y", "tEXt", "k\0C:\\x5Cx41 \\y", 14},
         {"c1 \xC2\x85", "tEXt", "k\0c1 \\x85", 9},
         {"broken \xFF\xE2\x82", "tEXt", "k\0broken \\xFF\\xE2\\x82", 21},
         {"\xE2\x82\xAC", "iTXt", "k\0\0\0\0\0\xE2\x82\xAC", 9},

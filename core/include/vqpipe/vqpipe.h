@@ -85,6 +85,20 @@ struct vqpipe_step_event {
     uint32_t first_eval; /* run.start_step: the first one of this run */
     uint32_t reserved;
 };
+/* The pictures of a batch so far. Pointers are valid during the call. */
+struct vqpipe_preview_event {
+    uint32_t struct_size;
+    uint32_t eval, n_evals, first_eval; /* as in vqpipe_step_event */
+    uint32_t first_image, n_images, images_total;
+    uint32_t
+        finished; /* nonzero: after the last evaluation; these are the pictures themselves, nothing was computed for this call */
+    /* What vqpipe_result_rgb, _float, _ids, _seed, _prompt, _name and _save_png take. Images first_image .. first_image + n_images - 1
+     * are the pictures so far, tokens still masked decoded as zeros; those before are finished, those after are black. */
+    const vqpipe_result *so_far;
+    double seconds;      /* what computing this preview took */
+    double eval_seconds; /* what the evaluation before it took, as in vqpipe_step_event; 0 when finished */
+    double elapsed;      /* seconds since the run started */
+};
 struct vqpipe_run_params {
     uint32_t struct_size;
     uint32_t callback_steps; /* call `step` after every so many evaluations, and after the last; 0: 1 */
@@ -93,6 +107,12 @@ struct vqpipe_run_params {
     void *step_ctx;
     const char *dump_dir; /* NULL, or a folder (made if missing) that gets every stage as .npy (docs/numerics.md) */
     const char *feed_dir; /* NULL, or another run's dump: after evaluation SSS the ids become its tokens-SSS.npy */
+    /* Previews, of vqpipe_run alone: after every `preview_steps` evaluations the ids so far go through the finish program, and
+     * `preview` is called; once more when a batch is finished. 0 or NULL: none. They change neither ids nor pictures. */
+    uint32_t preview_steps, reserved;
+    /* [pipeline-thread] Nonzero cancels the run, as `step` does. */
+    int32_t (*preview)(void *ctx, const struct vqpipe_preview_event *ev);
+    void *preview_ctx;
 };
 /* Draws the pictures. params may be NULL. *out stays untouched on failure. */
 VQP_EXPORT vqp_status vqpipe_run(vqpipe *pipe, const struct vqpipe_run_params *params, vqpipe_result **out,
@@ -170,7 +190,9 @@ VQP_EXPORT const char *vqpipe_result_prompt(const vqpipe_result *r, uint32_t k);
 struct vqpipe_timings { /* seconds */
     uint32_t struct_size, evals;
     double load, prepare, steps, finish, total;
-    double compile; /* part of prepare */
+    double compile;  /* part of prepare */
+    double previews; /* computing them, and the preview callback; part of total, not of steps or finish */
+    uint32_t n_previews, reserved;
 };
 VQP_EXPORT void vqpipe_result_timings(const vqpipe_result *r, struct vqpipe_timings *out);
 
@@ -182,10 +204,29 @@ VQP_EXPORT void vqpipe_result_timings(const vqpipe_result *r, struct vqpipe_timi
 VQP_EXPORT vqp_status vqpipe_result_save(const vqpipe_result *r, const char *pattern, int32_t metadata, uint32_t scale,
                                          void (*written)(void *ctx, const char *path, uint32_t image), void *ctx,
                                          struct vqp_error *err);
+/* The name that vqpipe_result_save gives image k, into buf. */
+VQP_EXPORT vqp_status vqpipe_result_name(const vqpipe_result *r, uint32_t k, const char *pattern, char *buf,
+                                         size_t size, struct vqp_error *err);
+/* Image k as a PNG of exactly that name; written beside, synced and renamed. */
+VQP_EXPORT vqp_status vqpipe_result_save_png(const vqpipe_result *r, uint32_t k, int32_t metadata, uint32_t scale,
+                                             const char *path, struct vqp_error *err);
 /* The PNG of image k to an open stream ("-o -"). */
 VQP_EXPORT vqp_status vqpipe_result_write_png(const vqpipe_result *r, uint32_t k, int32_t metadata, uint32_t scale,
                                               FILE *f, struct vqp_error *err);
 VQP_EXPORT void vqpipe_result_destroy(vqpipe_result *r);
+
+/* ---- pictures drawn before -------------------------------------------------------------------------------------- */
+
+struct vqpipe_picture {
+    uint32_t struct_size;
+    uint32_t width, height, n_settings;
+};
+/* Reads what vqpipe recorded in a PNG file: every key and value, UTF-8, in the order of the file (docs/pipeline-yaml.md lists them). No
+ * pixel is decoded. The file may be hostile: sizes are bounded, checksums are checked, keys and values are text. VQP_E_IO: it cannot be
+ * read; VQP_E_FORMAT: it is no PNG, is damaged, or holds no settings of vqpipe. `each` is called only when all is well. */
+VQP_EXPORT vqp_status vqpipe_read_picture(const char *path,
+                                          void (*each)(void *user, const char *key, const char *value), void *user,
+                                          struct vqpipe_picture *out, struct vqp_error *err);
 
 /* ---- measuring -------------------------------------------------------------------------------------------------- */
 
