@@ -19,11 +19,14 @@ const struct vqp_command vqp_commands[] = {
      "Prints the recorded programs: pieces, values, ops, memory, and bytes that cross between backends.",
      "vqpipe program pipelines/vqdiffusion.yaml --backend cpu -n 4", vqp_cmd_program},
     {"plugins", NULL, "list the plugins found, and why others were refused",
-     "Lists every plugin file of the search folders: usable, shadowed by an earlier one, or refused with the reason.",
-     "vqpipe plugins --plugin-path ./my-plugins", vqp_cmd_plugins},
+     "Lists every plugin file of the search folders: usable, shadowed by an earlier one, doubled (using it fails: "
+     "another\n"
+     "has its id or component), or refused with the reason.",
+     "vqpipe plugins --probe --plugin-path ./my-plugins", vqp_cmd_plugins},
     {"inspect", "NAME|FILE.yaml|PLUGIN.so", "show a component's options, a pipeline or a plugin",
-     "NAME: the options of a component, with types, ranges and defaults. FILE.yaml: every setting and where it comes\n"
-     "from, and what would run. PLUGIN.so: its components and their options.",
+     "NAME: the options of a component, with types, ranges and defaults, or of a plugin's components, by its id.\n"
+     "FILE.yaml: every setting and where it comes from, and what would run. PLUGIN.so: its components and their "
+     "options.",
      "vqpipe inspect vq-diffusion --json", vqp_cmd_inspect},
     {"devices", NULL, "list every device that a backend could use",
      "Lists the devices of every backend: index, name, driver, memory, usable or why not.", "vqpipe devices --json",
