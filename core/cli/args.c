@@ -72,6 +72,10 @@ static const struct option {
                   RUN | PLUGINS | INSPECT | DEVICES | BENCH | PULL, 0},
     [OPT_REVISION] = {0, "--revision", "NAME", "branch, tag or commit; main where it is not given", PULL, 0},
     [OPT_VARIANT] = {0, "--variant", "NAME", "this variant of the weights (fp16) in the folders that have it", PULL, 0},
+    [OPT_PROBE] = {0, "--probe", NULL,
+                   "open each file in a child process first: one that crashes, ends it or hangs (5 s) is refused with\n"
+                   "the reason; exit code 4 if any file is refused",
+                   PLUGINS, 0},
     [OPT_PLUGIN_PATH] = {0, "--plugin-path", "DIR", "folder of plugins, searched before all others; repeat it for more",
                          ALL & ~PULL, 1},
     [OPT_VERBOSE] = {'v', "--verbose", NULL, "say more; -vv says most", ALL, 1},

@@ -32,6 +32,7 @@ enum vqp_opt_id {
     OPT_JSON,
     OPT_REVISION,
     OPT_VARIANT,
+    OPT_PROBE,
     OPT_PLUGIN_PATH,
     OPT_VERBOSE,
     OPT_QUIET,

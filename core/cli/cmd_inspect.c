@@ -115,7 +115,7 @@ static void json_plugin(const struct vqp_plugin *p, const char *path)
 struct search {
     const struct vqp_component *component; /* whose plugin is looked for */
     const char *path;                      /* or which file */
-    const char *name;                      /* or the nearest component name to this */
+    const char *name;                      /* or which plugin id, and the nearest name to this */
     struct vqpipe_plugin_info found;       /* path NULL: not found */
     const char *nearest;
     size_t distance;
@@ -124,25 +124,53 @@ struct search {
 static void visit(void *user, const struct vqpipe_plugin_info *info)
 {
     struct search *s = user;
-    if (s->path && strcmp(s->path, info->path) == 0)
+    const struct vqp_plugin *p = info->plugin;
+    if (s->path ? strcmp(s->path, info->path) == 0 : p && !s->component && !s->found.path && !strcmp(s->name, p->id))
         s->found = *info;
-    for (const struct vqp_component *const *c = info->plugin ? info->plugin->components : NULL; c && *c; c++) {
+    for (const struct vqp_component *const *c = p ? p->components : NULL; c && *c; c++) {
         if (*c == s->component)
             s->found = *info;
         if (s->name)
             vqp_nearer(s->name, (*c)->name, &s->nearest, &s->distance);
     }
+    if (s->name && p)
+        vqp_nearer(s->name, p->id, &s->nearest, &s->distance);
 }
 
-static int inspect_component(const struct vqp_args *args, vqpipe_context *ctx)
+static int print_found_plugin(const struct vqp_args *args, const struct vqpipe_plugin_info *found)
+{
+    const struct vqp_plugin *p = found->plugin;
+    int json = vqp_args_count(args, OPT_JSON) > 0;
+    if (json) {
+        printf("{\"plugin\":");
+        json_plugin(p, found->path);
+        printf(",\"components\":[");
+    } else {
+        printf("%s %s (%s), %s\n", p->id, p->version, p->license, found->path);
+    }
+    for (const struct vqp_component *const *c = p->components; *c; c++) {
+        printf("%s", c == p->components ? "" : json ? "," : "\n");
+        if (json)
+            json_component(*c);
+        else
+            print_component(*c);
+    }
+    printf("%s", json ? "]}\n" : "");
+    return 0;
+}
+
+/* A component, else a plugin by its id. */
+static int inspect_name(const struct vqp_args *args, vqpipe_context *ctx)
 {
     struct search s = {.component = vqpipe_find_component(ctx, args->operand), .name = args->operand};
     vqpipe_each_plugin(ctx, visit, &s);
+    if (!s.component && s.found.path)
+        return print_found_plugin(args, &s.found);
     if (!s.component) {
         if (s.nearest)
-            vqp_say("no component is called '%s'; did you mean '%s'?", args->operand, s.nearest);
+            vqp_say("no component or plugin is called '%s'; did you mean '%s'?", args->operand, s.nearest);
         else
-            vqp_say("no component is called '%s'; vqpipe plugins lists them", args->operand);
+            vqp_say("no component or plugin is called '%s'; vqpipe plugins lists them", args->operand);
         return vqpipe_exit_code(VQP_E_PLUGIN);
     }
     const struct vqp_plugin *p = s.found.plugin;
@@ -166,28 +194,11 @@ static int inspect_plugin(const struct vqp_args *args, vqpipe_context *ctx, cons
 {
     struct search s = {.path = path};
     vqpipe_each_plugin(ctx, visit, &s);
-    const struct vqp_plugin *p = s.found.plugin;
-    if (!p) {
+    if (!s.found.plugin) {
         vqp_say("%s: %s", path, s.found.reason ? s.found.reason : "is no plugin; vqpipe plugins lists those found");
         return vqpipe_exit_code(VQP_E_PLUGIN);
     }
-    int json = vqp_args_count(args, OPT_JSON) > 0;
-    if (json) {
-        printf("{\"plugin\":");
-        json_plugin(p, path);
-        printf(",\"components\":[");
-    } else {
-        printf("%s %s (%s), %s\n", p->id, p->version, p->license, path);
-    }
-    for (const struct vqp_component *const *c = p->components; *c; c++) {
-        printf("%s", c == p->components ? "" : json ? "," : "\n");
-        if (json)
-            json_component(*c);
-        else
-            print_component(*c);
-    }
-    printf("%s", json ? "]}\n" : "");
-    return 0;
+    return print_found_plugin(args, &s.found);
 }
 
 /* A file by its path: its folder is searched first, so that it is met whatever the search path is. */
@@ -211,14 +222,15 @@ static int inspect_file(const struct vqp_args *args)
 
 static int inspect_pipeline(const struct vqp_args *args)
 {
-    if (vqp_args_count(args, OPT_JSON))
-        return vqp_say_usage("--json is for components and plugins; leave it out for %s", args->operand);
     struct vqp_job job = {0};
     struct vqp_error err = {0};
     vqp_status status = VQP_OK;
     int code = vqp_job_load(args, &job);
-    if (!code && ((status = vqpipe_print_settings(job.pipe, stdout, &err)) ||
-                  (status = vqpipe_print_summary(job.pipe, stdout, &err))))
+    if (!code && vqp_args_count(args, OPT_JSON))
+        status = vqpipe_print_json(job.pipe, stdout, &err);
+    else if (!code && !(status = vqpipe_print_settings(job.pipe, stdout, &err)))
+        status = vqpipe_print_summary(job.pipe, stdout, &err);
+    if (status)
         code = vqp_say_error(status, &err);
     vqp_job_close(&job);
     return code;
@@ -236,7 +248,7 @@ int vqp_cmd_inspect(const struct vqp_args *args)
     struct vqp_job job = {0};
     int code = vqp_job_context(args, NULL, &job);
     if (!code)
-        code = inspect_component(args, job.ctx);
+        code = inspect_name(args, job.ctx);
     vqp_job_close(&job);
     return code;
 }

@@ -1,7 +1,7 @@
 #include "commands.h"
 #include "job.h"
 #include "text.h"
-#include <string.h>
+#include <unistd.h>
 
 const char *vqp_interface_name(uint32_t iface)
 {
@@ -15,7 +15,13 @@ const char *vqp_interface_name(uint32_t iface)
 
 static const char *state_of(const struct vqpipe_plugin_info *info)
 {
-    return info->status ? "refused" : info->shadowed ? "shadowed" : "ok";
+    return info->status ? "refused" : info->shadowed ? "shadowed" : info->doubled ? "doubled" : "ok";
+}
+
+static void count_bad(void *user, const struct vqpipe_plugin_info *info)
+{
+    uint32_t *bad = user;
+    *bad += info->status || info->doubled;
 }
 
 static void print_plugin(void *user, const struct vqpipe_plugin_info *info)
@@ -35,7 +41,7 @@ static void print_table(vqpipe_context *ctx)
     uint32_t count = 0;
     const char *dir;
     for (uint32_t i = 0; (dir = vqpipe_plugin_dir(ctx, i)); i++)
-        printf("searched: %s\n", dir);
+        printf("searched: %s%s\n", dir, access(dir, F_OK) ? " (not there)" : "");
     printf("\n%-9s %-36s %-9s %s\n", "STATE", "PLUGIN", "VERSION", "FILE, AND WHAT IT OFFERS");
     vqpipe_each_plugin(ctx, print_plugin, &count);
     if (!count)
@@ -81,14 +87,20 @@ static void print_json(vqpipe_context *ctx)
     printf("]}\n");
 }
 
+/* Looking is no fault: bad files give an exit code only where --probe asks for a verdict. */
 int vqp_cmd_plugins(const struct vqp_args *args)
 {
     struct vqp_job job = {0};
+    uint32_t bad = 0;
     int code = vqp_job_context(args, NULL, &job);
     if (!code && vqp_args_count(args, OPT_JSON))
         print_json(job.ctx);
     else if (!code)
         print_table(job.ctx);
+    if (!code && vqp_args_count(args, OPT_PROBE)) {
+        vqpipe_each_plugin(job.ctx, count_bad, &bad);
+        code = bad ? vqpipe_exit_code(VQP_E_PLUGIN) : 0;
+    }
     vqp_job_close(&job);
     return code;
 }

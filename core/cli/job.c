@@ -28,6 +28,7 @@ int vqp_job_context(const struct vqp_args *args, const char *first_dir, struct v
                      : verbose                       ? VQP_LOG_INFO
                                                      : VQP_LOG_WARN,
         .log = vqp_say_log,
+        .probe = vqp_args_count(args, OPT_PROBE),
     };
     struct vqp_error err = {0};
     vqp_status st = vqpipe_context_create(&params, &out->ctx, &err);

@@ -19,13 +19,13 @@ const struct vqp_command vqp_commands[] = {
      "Prints the recorded programs: pieces, values, ops, memory, and bytes that cross between backends.",
      "vqpipe program pipelines/vqdiffusion.yaml --backend cpu -n 4", vqp_cmd_program},
     {"plugins", NULL, "list the plugins found, and why others were refused",
-     "Lists every plugin file of the search folders: usable, shadowed by an earlier one, or refused with the reason.",
-     "vqpipe plugins --plugin-path ./my-plugins", vqp_cmd_plugins},
+     "Lists every plugin file of the search folders: usable, shadowed by an earlier one, doubled (using it fails:\n"
+     "another has its id or component), or refused with the reason.",
+     "vqpipe plugins --probe --plugin-path ./my-plugins", vqp_cmd_plugins},
     {"inspect", "NAME|FILE.yaml|.so|.png", "show a component, pipeline, plugin or picture",
-     "NAME: the options of a component, with types, ranges and defaults. FILE.yaml: every setting and where it comes\n"
-     "from, and what would run. .so: a plugin, its components and their options. .png: the settings that vqpipe "
-     "recorded\n"
-     "in a picture, and the command that draws it again.",
+     "NAME: the options of a component, with types, ranges and defaults, or of a plugin's components, by its id.\n"
+     "FILE.yaml: every setting and where it comes from, and what would run. .so: a plugin, its components and their\n"
+     "options. .png: the settings that vqpipe recorded in a picture, and the command that draws it again.",
      "vqpipe inspect vq-diffusion --json", vqp_cmd_inspect},
     {"devices", NULL, "list every device that a backend could use",
      "Lists the devices of every backend: index, name, driver, memory, usable or why not.", "vqpipe devices --json",
@@ -35,10 +35,9 @@ const struct vqp_command vqp_commands[] = {
      "and the share of a step that its matrix products would take alone. Draws a picture with -o only.",
      "vqpipe bench pipelines/vqdiffusion.yaml --steps 20 --backend cpu", vqp_cmd_bench},
     {"pull", "OWNER/NAME", "download a model from a hub",
-     "Downloads what a run needs of a model repository (Hugging Face's hub, or HF_ENDPOINT) into the cache folder that "
-     "the\n"
-     "hub's own clients use, checks sizes and hashes, goes on where an earlier try ended, and prints the model's "
-     "folder.",
+     "Downloads what a run needs of a model repository (Hugging Face's hub, or HF_ENDPOINT) into the cache folder\n"
+     "that the hub's own clients use, checks sizes and hashes, goes on where an earlier try ended, and prints the\n"
+     "model's folder.",
      "vqpipe pull microsoft/vq-diffusion-ithq --variant fp16", vqp_cmd_pull},
     {0},
 };

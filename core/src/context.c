@@ -2,6 +2,7 @@
 #include "builder.h"
 #include "installed.h"
 #include "outfile.h"
+#include "probe.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -174,6 +175,7 @@ vqp_status vqpipe_context_create(const struct vqpipe_context_params *params, vqp
     ctx->log_level = p.log_level;
     ctx->log = p.log ? p.log : log_to_stderr;
     ctx->log_ctx = p.log_ctx;
+    ctx->probe = p.probe;
     vqp_status st = find_dirs(ctx, &p);
     if (!st && !(ctx->pool = vqp_pool_create(p.threads)))
         st = VQP_E_NOMEM;
@@ -206,7 +208,7 @@ vqp_status vqp_context_registry(struct vqpipe_context *ctx, struct vqp_registry 
     vqp_status st = VQP_OK;
     pthread_mutex_lock(&ctx->lock);
     if (!ctx->registry) {
-        st = vqp_registry_create(ctx->dirs, ctx->n_dirs, &ctx->registry, err);
+        st = vqp_registry_create(ctx->dirs, ctx->n_dirs, ctx->probe ? VQP_PROBE_MS : 0, &ctx->registry, err);
         for (uint32_t i = 0; !st && i < vqp_registry_count(ctx->registry); i++) {
             const struct vqp_plugin_entry *e = vqp_registry_at(ctx->registry, i);
             if (e->status)
@@ -235,7 +237,8 @@ void vqpipe_each_plugin(vqpipe_context *ctx, void (*each)(void *user, const stru
                                                 .path = e->path,
                                                 .reason = e->reason,
                                                 .plugin = e->plugin,
-                                                .shadowed = e->shadowed});
+                                                .shadowed = e->shadowed,
+                                                .doubled = e->doubled});
     }
 }
 

@@ -14,6 +14,7 @@ struct vqpipe_context {
     int32_t log_level;
     void (*log)(void *ctx, int32_t level, const char *msg);
     void *log_ctx;
+    uint32_t probe;
     struct vqp_arena arena;
     const char **dirs;
     uint32_t n_dirs;

@@ -1,98 +1,21 @@
 #include "registry.h"
 #include "arena.h"
+#include "probe.h"
+#include "process_state.h"
 #include "text.h"
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <fenv.h>
 #include <limits.h>
-#include <locale.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct vqp_registry {
     struct vqp_arena arena;
     const char **dirs; /* canonical where they exist */
     uint32_t n_dirs;
     struct vqp_plugin_entry *entries;
-    uint32_t n, room;
+    uint32_t n, room, probe_ms;
 };
-
-/* ---- what loading must not change ------------------------------------------------------------------------------- */
-
-/* Opening a shared object runs its constructors, before anything can be said about them. */
-struct process_state {
-    char *locale;
-    int cwd; /* a descriptor of it, -1 if there is none */
-    sigset_t mask;
-    fenv_t fp;
-};
-
-static int save_state(struct process_state *s)
-{
-    const char *locale = setlocale(LC_ALL, NULL);
-    s->locale = locale ? strdup(locale) : NULL;
-    s->cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    pthread_sigmask(SIG_SETMASK, NULL, &s->mask);
-    fegetenv(&s->fp);
-    return s->locale != NULL;
-}
-
-static int same_folder(int a, int b)
-{
-    struct stat x, y;
-    return !fstat(a, &x) && !fstat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
-/* Rounding, denormals and traps, without the flags that any arithmetic raises. */
-static int same_fp(const fenv_t *a, const fenv_t *b)
-{
-#if defined __x86_64__
-    return a->__control_word == b->__control_word && !((a->__mxcsr ^ b->__mxcsr) & ~0x3Fu);
-#elif defined __aarch64__
-    return a->__fpcr == b->__fpcr;
-#else
-    return !memcmp(a, b, sizeof *a);
-#endif
-}
-
-static int same_mask(const sigset_t *a, const sigset_t *b)
-{
-    for (int i = 1; i <= SIGRTMAX; i++)
-        if (sigismember(a, i) != sigismember(b, i))
-            return 0;
-    return 1;
-}
-
-/* Puts everything back; what had changed goes into buf, separated by commas. */
-static void restore_state(struct process_state *s, char *buf, size_t n)
-{
-    const char *locale = setlocale(LC_ALL, NULL);
-    int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    sigset_t mask;
-    fenv_t fp;
-    pthread_sigmask(SIG_SETMASK, NULL, &mask);
-    fegetenv(&fp);
-    const char *locale_changed = !locale || strcmp(locale, s->locale) ? ", the locale" : "";
-    const char *cwd_changed = s->cwd >= 0 && !same_folder(cwd, s->cwd) ? ", the current folder" : "";
-    const char *mask_changed = same_mask(&mask, &s->mask) ? "" : ", the signal mask";
-    const char *fp_changed = same_fp(&fp, &s->fp) ? "" : ", the floating-point mode";
-    if (*locale_changed)
-        setlocale(LC_ALL, s->locale);
-    if (*cwd_changed && fchdir(s->cwd))
-        cwd_changed = ", the current folder (which cannot be put back)";
-    pthread_sigmask(SIG_SETMASK, &s->mask, NULL);
-    fesetenv(&s->fp);
-    snprintf(buf, n, "%s%s%s%s", locale_changed, cwd_changed, mask_changed, fp_changed);
-    free(s->locale);
-    if (s->cwd >= 0)
-        close(s->cwd);
-    if (cwd >= 0)
-        close(cwd);
-}
 
 /* ---- scanning --------------------------------------------------------------------------------------------------- */
 
@@ -128,39 +51,73 @@ static vqp_status append(struct vqp_registry *r, const char *path, uint32_t dir,
     return VQP_OK;
 }
 
+/* A component name that two plugins have, or NULL. */
+static const char *name_in_both(const struct vqp_plugin *a, const struct vqp_plugin *b)
+{
+    for (const struct vqp_component *const *x = a->components; *x; x++)
+        for (const struct vqp_component *const *y = b->components; *y; y++)
+            if (!strcmp((*x)->name, (*y)->name))
+                return (*x)->name;
+    return NULL;
+}
+
+/* Neither can be used where the other is meant as well. */
+static vqp_status clash(struct vqp_registry *r, struct vqp_plugin_entry *a, struct vqp_plugin_entry *b,
+                        const char *component)
+{
+    char what[128];
+    snprintf(what, sizeof what, "refused on use, its %s%s%s is also that of ", component ? "component '" : "id",
+             component ? component : "", component ? "'" : "");
+    a->doubled = b->doubled = 1;
+    vqp_status s = add_reason(r, a, what, b->path);
+    return s == VQP_OK ? add_reason(r, b, what, a->path) : s;
+}
+
 /* Marks the newest entry where an earlier one stands in its way. */
 static vqp_status compare_with_earlier(struct vqp_registry *r, struct vqp_plugin_entry *e)
 {
-    for (struct vqp_plugin_entry *p = r->entries; p < e; p++) {
-        if (!p->plugin || p->shadowed || (p->plugin != e->plugin && strcmp(p->plugin->id, e->plugin->id)))
+    vqp_status s = VQP_OK;
+    for (struct vqp_plugin_entry *p = r->entries; s == VQP_OK && p < e; p++) {
+        if (!p->plugin || p->shadowed)
             continue;
-        if (p->dir != e->dir || p->plugin == e->plugin) {
+        int same_file = p->plugin == e->plugin, same_id = same_file || !strcmp(p->plugin->id, e->plugin->id);
+        if (same_file || (same_id && p->dir != e->dir)) {
             e->shadowed = 1;
-            return add_reason(r, e, p->plugin == e->plugin ? "the same file as " : "shadowed by ", p->path);
+            return add_reason(r, e, same_file ? "the same file as " : "shadowed by ", p->path);
         }
-        vqp_status s = add_reason(r, e, "refused on use, its id is also that of ", p->path);
-        return s == VQP_OK ? add_reason(r, p, "refused on use, its id is also that of ", e->path) : s;
     }
-    return VQP_OK;
+    for (struct vqp_plugin_entry *p = r->entries; s == VQP_OK && p < e; p++) {
+        if (!p->plugin || p->shadowed)
+            continue;
+        const char *component = name_in_both(p->plugin, e->plugin);
+        if (!strcmp(p->plugin->id, e->plugin->id))
+            s = clash(r, e, p, NULL);
+        else if (component)
+            s = clash(r, e, p, component);
+    }
+    return s;
+}
+
+static vqp_status open_entry(const struct vqp_registry *r, struct vqp_plugin_entry *e, struct vqp_error *why)
+{
+    vqp_status s = r->probe_ms ? vqp_probe(e->path, r->probe_ms, why) : VQP_OK;
+    return s == VQP_OK ? vqp_loader_open(e->path, &e->plugin, why) : s;
 }
 
 static vqp_status load_entry(struct vqp_registry *r, struct vqp_plugin_entry *e)
 {
-    struct process_state state;
+    struct vqp_process_state state;
     struct vqp_error why = {0};
-    char changed[160];
-    if (!save_state(&state)) {
-        if (state.cwd >= 0)
-            close(state.cwd);
+    char changed[VQP_STATE_TEXT];
+    if (vqp_process_state_save(&state))
         return VQP_E_NOMEM;
-    }
-    e->status = vqp_loader_open(e->path, &e->plugin, &why);
-    restore_state(&state, changed, sizeof changed);
+    e->status = open_entry(r, e, &why);
+    vqp_process_state_restore(&state, changed);
     vqp_status s = VQP_OK;
     if (e->status != VQP_OK)
         s = add_reason(r, e, why.msg, "");
     if (s == VQP_OK && *changed)
-        s = add_reason(r, e, "while loading it changed (put back since): ", changed + 2);
+        s = add_reason(r, e, "while loading it changed (put back since): ", changed);
     return s == VQP_OK && e->plugin ? compare_with_earlier(r, e) : s;
 }
 
@@ -216,12 +173,13 @@ static vqp_status scan_dir(struct vqp_registry *r, uint32_t dir)
     return s;
 }
 
-vqp_status vqp_registry_create(const char *const *dirs, uint32_t n_dirs, struct vqp_registry **out,
+vqp_status vqp_registry_create(const char *const *dirs, uint32_t n_dirs, uint32_t probe_ms, struct vqp_registry **out,
                                struct vqp_error *err)
 {
     struct vqp_registry *r = calloc(1, sizeof *r);
     if (!r)
         return no_memory(err);
+    r->probe_ms = probe_ms;
     r->dirs = vqp_arena_alloc(&r->arena, n_dirs, sizeof *r->dirs);
     vqp_status s = r->dirs ? VQP_OK : VQP_E_NOMEM;
     for (uint32_t i = 0; s == VQP_OK && i < n_dirs; i++) {

@@ -21,13 +21,13 @@ struct vqp_plugin_entry {
     vqp_status status;               /* VQP_OK or VQP_E_PLUGIN */
     const char *reason;              /* of a refusal, or "shadowed by PATH" */
     const struct vqp_plugin *plugin; /* NULL where refused */
-    uint32_t shadowed;
+    uint32_t shadowed, doubled;      /* doubled: refused on use, as an id or a component is in another file too */
 };
 /* dirs: search folders in order; one that does not exist is skipped. Every *.so in each is tried, in name order. Quiet for files without any
  * vqp_plugin symbol (entry with reason, no log). Same id in two folders: the first wins, the other is shadowed. Same id twice in ONE
  * folder, or one component name from two plugin ids: both refused-on-use with VQP_E_PLUGIN naming both files (vqp_registry_find
- * reports it). */
-vqp_status vqp_registry_create(const char *const *dirs, uint32_t n_dirs, struct vqp_registry **out,
+ * reports it). probe_ms: above 0, each file is tried in a child process first (probe.h), and refused where that fails. */
+vqp_status vqp_registry_create(const char *const *dirs, uint32_t n_dirs, uint32_t probe_ms, struct vqp_registry **out,
                                struct vqp_error *err);
 void vqp_registry_destroy(struct vqp_registry *r);
 uint32_t vqp_registry_count(const struct vqp_registry *r);

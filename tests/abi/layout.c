@@ -554,6 +554,8 @@ static void print_vqpipe(void)
     FIELD(vqpipe_context_params, log_level);
     FIELD(vqpipe_context_params, log);
     FIELD(vqpipe_context_params, log_ctx);
+    FIELD(vqpipe_context_params, probe);
+    FIELD(vqpipe_context_params, reserved);
     END();
     STRUCT(vqpipe_step_event);
     FIELD(vqpipe_step_event, struct_size);
@@ -698,7 +700,7 @@ static void print_vqpipe(void)
     FIELD(vqpipe_plugin_info, reason);
     FIELD(vqpipe_plugin_info, plugin);
     FIELD(vqpipe_plugin_info, shadowed);
-    FIELD(vqpipe_plugin_info, reserved);
+    FIELD(vqpipe_plugin_info, doubled);
     END();
     STRUCT(vqpipe_device);
     FIELD(vqpipe_device, struct_size);

@@ -221,6 +221,7 @@ static void descriptors(void)
     RUN_ROWS(rows);
 }
 
+#define CASES(name)  "'" VQP_BUILD_DIR "/tests/plugins/" name "'"
 #define BROKEN(name) VQP_BUILD_DIR "/tests/plugins/" name "/" name ".so"
 
 static void plugins(void)
@@ -258,6 +259,24 @@ static void plugins(void)
         {"57 one id twice in a folder",
          "mkdir pl; cp " VQP_BUILD_DIR "/lib/vqpipe/vqgan.so pl/a.so; cp pl/a.so pl/b.so; $R --plugin-path pl", 4,
          "b.so"},
+        {"52 a run that means a refused plugin",
+         "$R --plugin-path " CASES("wrong_major") " --set components.scheduler.use=wrong_major", 4,
+         "wrong_major.so was refused: built for ABI major 2"},
+        {"54 a crash at load", "$V plugins --probe --plugin-path " CASES("crash_at_load"), 4, NULL},
+        {"54 an exit at load", "$V plugins --probe --plugin-path " CASES("exit_at_load"), 4, NULL},
+        {"54 all are sound", "$V plugins --probe | grep -q vqgan.so", 0, NULL},
+        {"56 printing does not reach a picture on stdout",
+         "$R --plugin-path " CASES("print_at_load") " && $V run p.yaml -q --steps 2 -o - --plugin-path " CASES(
+             "print_at_load") " | cmp - out/x.png",
+         0, NULL},
+        {"56 printing is reported",
+         "$V validate p.yaml --plugin-path " CASES(
+             "print_at_load") " 2>&1 >/dev/null | grep -q 'standard output (19 bytes'",
+         0, NULL},
+        {"57 one component in two plugins",
+         "$R --plugin-path " CASES("good") " --plugin-path " CASES(
+             "other_id") " --set components.scheduler.use=minimal",
+         4, "'minimal' is in two plugins"},
     };
     RUN_ROWS(rows);
 }

@@ -1,4 +1,5 @@
-/* Starting from given ids and holding some of them fast, with every scheduler that is built, on every backend that is. */
+/* Starting from given ids and holding some of them fast, with every scheduler that is built and the one of docs/examples, on every backend that
+ * is. */
 #include "npy.h"
 #include "tiny.h"
 #include <math.h>
@@ -29,6 +30,7 @@ static void refused(vqpipe *p, const char *part)
 static void everywhere(void (*check)(const char *scheduler, const char *backend))
 {
     struct names schedulers = all_of(VQP_IFACE_SCHEDULER), backends = all_of(VQP_IFACE_BACKEND);
+    CU_ASSERT_TRUE(schedulers.n >= 5);
     for (uint32_t s = 0; s < schedulers.n; s++)
         for (uint32_t b = 0; b < backends.n; b++)
             check(schedulers.name[s], backends.name[b]);
@@ -291,8 +293,8 @@ int main(void)
         {"noises to the level of the evaluation", noises_to_the_level_of_the_evaluation},
         {"refuses bad starts", refuses_bad_starts},
     };
-    const char *dirs[] = {VQP_BUILD_DIR "/lib/vqpipe"};
-    if (open_tiny(dirs, 1))
+    const char *dirs[] = {VQP_BUILD_DIR "/lib/vqpipe", VQP_BUILD_DIR "/tests/plugins/random-unmask"};
+    if (open_tiny(dirs, 2))
         return 2;
     snprintf(pin_path, sizeof pin_path, "%s/pin.npy", folder);
     snprintf(start_path, sizeof start_path, "%s/start.npy", folder);

@@ -45,8 +45,13 @@ struct vqpipe_context_params {
     int32_t log_level; /* VQP_LOG_* of host.h; messages up to this level are given to log */
     void (*log)(void *ctx, int32_t level, const char *msg); /* NULL: warnings and errors to stderr */
     void *log_ctx;
+    uint32_t
+        probe; /* 1: each plugin file is opened in a forked child process first; one that crashes or ends it there, or takes longer than 5
+                     * seconds, is refused and never opened here. For tools that look at plugins: no other thread may be busy meanwhile */
+    uint32_t reserved;
 };
-/* params may be NULL: all defaults. */
+/* params may be NULL: all defaults. Plugins are loaded once a context, when they are first needed. Meanwhile standard output is caught,
+ * so that nothing a plugin prints gets into the program's own: no other thread should write there. */
 VQP_EXPORT vqp_status vqpipe_context_create(const struct vqpipe_context_params *params, vqpipe_context **out,
                                             struct vqp_error *err);
 /* All its pipelines must be closed. */
@@ -274,7 +279,9 @@ struct vqpipe_plugin_info {
     vqp_status status;               /* VQP_OK: usable */
     const char *path, *reason;       /* reason: why it was refused, or which file shadows it */
     const struct vqp_plugin *plugin; /* NULL where refused */
-    uint32_t shadowed, reserved;
+    uint32_t shadowed;
+    uint32_t
+        doubled; /* 1: using it fails, as its id or a component's name is also that of another file; reason names it */
 };
 VQP_EXPORT void vqpipe_each_plugin(vqpipe_context *ctx, void (*each)(void *user, const struct vqpipe_plugin_info *info),
                                    void *user);
@@ -302,6 +309,9 @@ VQP_EXPORT const char *vqpipe_get(vqpipe *pipe, const char *key);
 VQP_EXPORT vqp_status vqpipe_print_programs(vqpipe *pipe, FILE *f, struct vqp_error *err);
 /* Components, grid, codes, devices and files in use, one line each. Loads the pipeline. */
 VQP_EXPORT vqp_status vqpipe_print_summary(vqpipe *pipe, FILE *f, struct vqp_error *err);
+/* Settings and summary as one JSON object in one line: {"name","file","settings":[{"key","value","origin"}],"components":[{"interface","use",
+ * "backend","precision","files"}],"backends":[{"use","precision","device"}],"grid":{...},"run":{...}}. Loads the pipeline. */
+VQP_EXPORT vqp_status vqpipe_print_json(vqpipe *pipe, FILE *f, struct vqp_error *err);
 
 #ifdef __cplusplus
 }
