@@ -25,7 +25,7 @@ struct vqp_folder { /* one opened folder of tensors */
 };
 struct vqp_instance { /* one created component */
     const struct vqp_component *component;
-    const char *key, *use, *path;
+    const char *key, *use, *path, *variant; /* variant: NULL where none is asked for */
     void *self, *opts;
     struct vqp_backend_instance *backend;
     struct vqp_folder folder[VQP_MAX_FOLDERS];
