@@ -13,6 +13,7 @@ struct vqp_progress {
     } kind;
     double first_at, first_done; /* when the first step was done, and the share of the work it was */
     double shown_at, shown_done;
+    const char *event; /* of vqp_progress_bytes in JSON; NULL: "pull" */
 };
 /* From --progress and --quiet. 0, or the exit code after a message. */
 int vqp_progress_init(const struct vqp_args *args, struct vqp_progress *out);
@@ -21,5 +22,14 @@ void vqp_progress_step(struct vqp_progress *p, const struct vqpipe_step_event *e
 void vqp_progress_bytes(struct vqp_progress *p, uint64_t done, uint64_t total, const char *text);
 /* Leaves the line clean for what follows. */
 void vqp_progress_end(struct vqp_progress *p);
+
+/* The same for bytes of a file. */
+struct vqp_bytes_progress {
+    struct vqp_progress base;
+    double started_at;
+};
+int vqp_progress_bytes_init(const struct vqp_args *args, struct vqp_bytes_progress *out);
+void vqp_progress_bytes(struct vqp_bytes_progress *p, const char *what, uint64_t done, uint64_t total);
+void vqp_progress_bytes_end(struct vqp_bytes_progress *p);
 
 #endif
