@@ -2,6 +2,7 @@
 #include "scratch.h"
 #include "weights.h"
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -98,6 +99,106 @@ static void malformed(void)
     mkdir(scratch("zip"), 0755);
     scratch_write("zip/model.safetensors", "PK\3\4\24\0\0\0\0\0\0\0", 12); /* a torch file under the wrong name */
     refused(scratch("zip"), VQP_E_FORMAT, "no end record closes the archive");
+}
+
+/* Row 39, and what else people end up with under a model file's name. */
+static void something_else(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *says;
+    } rows[] = {
+        {"\x80\x02\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19.\x80\x02M\xE9\x03.", 21, "a torch older than 1.6"},
+        {"\x80\x04K\x01.", 5, "a bare pickle"},
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", 57, "a pointer of Git LFS"},
+        {"<!DOCTYPE html>", 15, "a web page"},
+        {"GGUF\3\0\0\0", 8, "a GGUF file"},
+        {"\x1F\x8B\x08\0\0\0\0\0\0\0", 10, "is compressed"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        mkdir(scratch("else"), 0755);
+        scratch_write("else/pytorch_model.bin", rows[i].bytes, rows[i].n);
+        refused(scratch("else"), VQP_E_FORMAT, rows[i].says);
+    }
+    char tar[512] = "pickle";
+    memcpy(tar + 257, "ustar", 5);
+    scratch_write("else/pytorch_model.bin", tar, sizeof tar);
+    refused(scratch("else"), VQP_E_FORMAT, "a torch older than 0.1.10");
+    /* The other way round: safetensors under PyTorch's name, with a header whose length begins like gzip. */
+    struct vqp_weights *w;
+    struct vqp_error err;
+    size_t length = 0x8B1F;
+    char *header = malloc(length + 1);
+    snprintf(header, length + 1, "%-*s", (int)length,
+             "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}");
+    write_model("renamed", "diffusion_pytorch_model.bin", header, "x", 1);
+    free(header);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, scratch("renamed"), NULL, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL(vqp_weights_count(w), 1);
+    vqp_weights_close(cache, w);
+}
+
+static void pytorch_file(void)
+{
+    struct vqp_weights *w, *again;
+    struct vqp_error err;
+    static const char path[] = VQP_SOURCE_DIR "/tests/unit/samples/nested.pth";
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, path, NULL, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL(vqp_weights_open(cache, path, NULL, &again, &err), VQP_OK);
+    CU_ASSERT_PTR_EQUAL(w, again);
+    vqp_weights_close(cache, again);
+    const struct vqp_tensor *t = vqp_weights_find(w, "transposed");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+    CU_ASSERT_EQUAL(vqp_weights_check_finite(w, t, &err), VQP_OK);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(t->data);
+    CU_ASSERT_EQUAL(((const float *)t->data)[1], 6.0f);
+    t = vqp_weights_find(w, "model.weight");
+    CU_ASSERT_EQUAL(vqp_weights_ready(w, t, &err), VQP_OK);
+    vqp_weights_drop(w, t);
+    CU_ASSERT_EQUAL(((const float *)t->data)[5], 5.0f); /* read from the file again */
+    vqp_weights_close(cache, w);
+}
+
+static void shard(const char *file, const char *tensor, float value)
+{
+    char header[200];
+    snprintf(header, sizeof header, "{\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", tensor);
+    write_model("shards", file, header, &value, 4);
+}
+
+static void shards(void)
+{
+    static const char map[] = "{\"weight_map\":{\"b\":\"1.safetensors\",\"a\":\"2.safetensors\"}}";
+    struct vqp_weights *w, *again;
+    struct vqp_error err;
+    uint64_t bytes;
+    shard("1.safetensors", "b", 1);
+    shard("2.safetensors", "a", 2);
+    scratch_write("shards/model.safetensors.index.json", map, strlen(map));
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, scratch("shards"), NULL, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL(vqp_weights_open(cache, scratch("shards"), NULL, &again, &err), VQP_OK);
+    CU_ASSERT_PTR_EQUAL(w, again);
+    vqp_weights_close(cache, again);
+    CHECK_STR_HAS(vqp_weights_file(w), "shards/model.safetensors.index.json");
+    CHECK_STR_HAS(vqp_weights_part(w, 1, &bytes), "shards/2.safetensors");
+    CU_ASSERT_PTR_NULL(vqp_weights_part(w, 2, &bytes));
+    CU_ASSERT_EQUAL(vqp_weights_count(w), 2);
+    CU_ASSERT_STRING_EQUAL(vqp_weights_at(w, 0)->name, "a");
+    CU_ASSERT_EQUAL(*(const float *)vqp_weights_find(w, "a")->data, 2.0f);
+    CU_ASSERT_EQUAL(*(const float *)vqp_weights_find(w, "b")->data, 1.0f);
+    vqp_weights_close(cache, w);
+    shard("2.safetensors", "a", NAN);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, scratch("shards"), NULL, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL(vqp_weights_check_finite(w, vqp_weights_find(w, "a"), &err), VQP_E_FORMAT);
+    CHECK_STR_HAS(err.msg, "shards/2.safetensors: tensor \"a\" has NaN"); /* the file, not the index */
+    vqp_weights_close(cache, w);
+    shard("2.safetensors", "b", 2);
+    refused(scratch("shards"), VQP_E_FORMAT, "tensor \"b\" is in two of its files");
+    shard("2.safetensors", "c", 2);
+    refused(scratch("shards"), VQP_E_FORMAT, "tensor \"a\" is not in ");
+    CU_ASSERT_EQUAL(remove(scratch("shards/2.safetensors")), 0);
+    refused(scratch("shards"), VQP_E_IO, "2.safetensors: cannot be opened");
 }
 
 static void look_up(void)
@@ -334,6 +435,9 @@ int main(void)
         {"refuses pipes, folders and devices without blocking", not_regular},
         {"refuses an unreadable file with errno's text", unreadable},
         {"refuses malformed files", malformed},
+        {"says what a file is that is no model file", something_else},
+        {"opens a PyTorch file", pytorch_file},
+        {"opens shards as one, and refuses those that do not fit together", shards},
         {"finds tensors by name and lists them in order", look_up},
         {"prefers diffusion_pytorch_model.safetensors", preferred_name},
         {"maps a file once and unmaps it at the last close", shared},
