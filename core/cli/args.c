@@ -64,7 +64,7 @@ static const struct option {
     [OPT_DRY_RUN] = {0, "--dry-run", NULL,
                      "check everything, print every setting and where it comes from, draw nothing", RUN, 0},
     [OPT_PROGRESS] = {0, "--progress", "auto|bar|json|none",
-                     "on stderr; auto: a bar on a terminal, else a line now and then", RUN | PULL | CONVERSION, 0},
+                      "on stderr; auto: a bar on a terminal, else a line now and then", RUN | PULL | CONVERSION, 0},
     [OPT_JSON] = {0, "--json", NULL, "the result as one JSON object on stdout (times in seconds, memory in bytes)",
                   RUN | PLUGINS | INSPECT | DEVICES | BENCH | PULL, 0},
     [OPT_REVISION] = {0, "--revision", "NAME", "branch, tag or commit; main where it is not given", PULL, 0},

@@ -23,13 +23,4 @@ void vqp_progress_bytes(struct vqp_progress *p, uint64_t done, uint64_t total, c
 /* Leaves the line clean for what follows. */
 void vqp_progress_end(struct vqp_progress *p);
 
-/* The same for bytes of a file. */
-struct vqp_bytes_progress {
-    struct vqp_progress base;
-    double started_at;
-};
-int vqp_progress_bytes_init(const struct vqp_args *args, struct vqp_bytes_progress *out);
-void vqp_progress_bytes(struct vqp_bytes_progress *p, const char *what, uint64_t done, uint64_t total);
-void vqp_progress_bytes_end(struct vqp_bytes_progress *p);
-
 #endif
