@@ -121,6 +121,7 @@ static void something_else(void)
         scratch_write("else/pytorch_model.bin", rows[i].bytes, rows[i].n);
         refused(scratch("else"), VQP_E_FORMAT, rows[i].says);
     }
+    refused(VQP_SOURCE_DIR "/tests/unit/samples/legacy.pth", VQP_E_FORMAT, "a torch older than 1.6");
     char tar[512] = "pickle";
     memcpy(tar + 257, "ustar", 5);
     scratch_write("else/pytorch_model.bin", tar, sizeof tar);

@@ -3,6 +3,7 @@
 #define VQP_TESTS_TORCH_FILE_H
 #include "crc32.h"
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
