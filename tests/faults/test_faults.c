@@ -247,7 +247,7 @@ static void formats(void)
         {"convert with one too many", "$V convert m n o", 2, "'o' is one argument too many"},
         {"convert to an unknown type", "$V convert $M n --type f8", 2, "--type: 'f8'"},
         {"convert onto a folder with something in it",
-         "copy; cp -rL $T m/tokenizer; $V convert m out -q && $V convert m out -q", 6, "is there already"},
+         "copy; cp -rL $T m/tokenizer; $V convert m n -q && $V convert m n -q", 6, "is there already"},
         {"22 convert NaN",
          "copy; cp -rL $T m/tokenizer; printf '\\377\\377\\377\\177' | dd of=$W bs=1 seek=$(($(stat -c %s $W) - 4)) "
          "conv=notrunc "
