@@ -240,7 +240,7 @@ static vqp_status create_component(struct vqp_assembly *a, uint32_t iface, struc
     struct vqp_error e = {0};
     if (!st && (st = vqp_registry_find(reg, iface, use->text, &inst->component, &entry, &e)))
         vqp_fail(err, st, "%s%s", vqp_origin_text(&use->at, at, sizeof at), e.msg);
-    if (st)
+    if (st || !use)
         return st;
     inst->use = use->text;
     inst->variant = variant ? variant->text : a->settings.variant;
@@ -370,9 +370,11 @@ uint32_t vqp_assembly_unused(const struct vqp_instance *inst, const char **first
 {
     uint32_t n = 0;
     for (uint32_t f = 0; f < inst->n_folders; f++)
-        for (uint32_t i = 0; i < vqp_weights_count(inst->folder[f].weights); i++)
-            if (!inst->folder[f].used[i] && !n++)
-                *first = vqp_weights_at(inst->folder[f].weights, i)->name;
+        for (uint32_t i = 0; i < vqp_weights_count(inst->folder[f].weights); i++) {
+            const struct vqp_tensor *t = vqp_weights_at(inst->folder[f].weights, i);
+            if (t->dtype && !inst->folder[f].used[i] && !n++)
+                *first = t->name;
+        }
     return n;
 }
 

@@ -12,6 +12,7 @@
 
 enum {
     CHUNK = 1 << 16, /* elements converted at once */
+    PIECE = 1 << 18, /* bytes written at once as they are */
     MAX_CONFIG = 64 << 20
 };
 
@@ -75,8 +76,8 @@ static vqp_status write_as(struct conversion *c, struct vqp_st_writer *w, const 
 static vqp_status write_bytes(struct conversion *c, struct vqp_st_writer *w, const struct vqp_tensor *t)
 {
     vqp_status status = VQP_OK;
-    for (uint64_t i = 0; !status && i < t->bytes; i += 4 * CHUNK) {
-        uint64_t some = t->bytes - i < 4 * CHUNK ? t->bytes - i : 4 * CHUNK;
+    for (uint64_t i = 0; !status && i < t->bytes; i += PIECE) {
+        uint64_t some = t->bytes - i < PIECE ? t->bytes - i : PIECE;
         status = vqp_st_write(w, (const unsigned char *)t->data + i, some, c->err);
         if (!status)
             status = advance(c, some);
@@ -149,7 +150,12 @@ static vqp_status write_file(struct conversion *c, const char *path)
     struct job *jobs = calloc(n + 1, sizeof *jobs);
     struct vqp_st_entry *entries = calloc(n + 1, sizeof *entries);
     struct vqp_st_writer w = {0};
-    vqp_status status = jobs && entries ? VQP_OK : no_memory(c);
+    vqp_status status = VQP_OK;
+    if (!jobs || !entries) {
+        free(entries);
+        free(jobs);
+        return no_memory(c);
+    }
     for (uint32_t i = 0; !status && i < n; i++)
         status = plan_tensor(c, vqp_weights_at(c->weights, i), &jobs[i]);
     if (!status) {

@@ -56,13 +56,13 @@ __attribute__((target("pclmul"))) static uint32_t run_folding(uint32_t r, const 
     const __m128i by64 = _mm_set_epi64x(0x1c6e41596, 0x154442bd4), by16 = _mm_set_epi64x(0x0ccaa009e, 0x1751997d0);
     __m128i x[4];
     unsigned char rest[16];
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++)
         x[i] = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
     x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)r));
     for (p += 64, n -= 64; n >= 64; p += 64, n -= 64)
-        for (int i = 0; i < 4; i++)
+        for (size_t i = 0; i < 4; i++)
             x[i] = fold(x[i], by64, p + 16 * i);
-    for (int i = 1; i < 4; i++) {
+    for (size_t i = 1; i < 4; i++) {
         _mm_storeu_si128((__m128i *)(void *)rest, x[i]);
         x[0] = fold(x[0], by16, rest);
     }

@@ -89,10 +89,10 @@ static vqp_status grow(const struct machine *m, struct pointers *p, size_t n)
     size_t room = p->room ? p->room : 64;
     while (room < n)
         room *= 2;
-    struct vqp_pickle_value **at = realloc(p->at, room * sizeof *at);
+    struct vqp_pickle_value **at = realloc(p->at, room * sizeof(void *));
     if (!at)
         return no_memory(m);
-    memset(at + p->room, 0, (room - p->room) * sizeof *at);
+    memset(at + p->room, 0, (room - p->room) * sizeof(void *));
     p->at = at;
     p->room = room;
     return VQP_OK;
@@ -240,11 +240,11 @@ static vqp_status push_global(struct machine *m)
 
 static vqp_status push_tuple(struct machine *m, struct vqp_pickle_value **items, size_t n)
 {
-    struct vqp_pickle_value **own = n ? vqp_arena_alloc(m->arena, n, sizeof *own) : NULL;
+    struct vqp_pickle_value **own = n ? vqp_arena_alloc(m->arena, n, sizeof(void *)) : NULL;
     if (n && !own)
         return no_memory(m);
     if (n)
-        memcpy(own, items, n * sizeof *own);
+        memcpy(own, items, n * sizeof(void *));
     return push_new(m, (struct vqp_pickle_value){.kind = VQP_PICKLE_TUPLE, .n = (uint32_t)n, .v.items = own});
 }
 
@@ -274,11 +274,11 @@ static vqp_status push_marked_tuple(struct machine *m)
 static vqp_status append(struct machine *m, struct vqp_pickle_value *to, struct vqp_pickle_value *item)
 {
     if (to->n == 0 || (to->n >= 4 && !(to->n & (to->n - 1)))) {
-        struct vqp_pickle_value **items = vqp_arena_alloc(m->arena, to->n ? 2 * (size_t)to->n : 4, sizeof *items);
+        struct vqp_pickle_value **items = vqp_arena_alloc(m->arena, to->n ? 2 * (size_t)to->n : 4, sizeof(void *));
         if (!items)
             return no_memory(m);
         if (to->n)
-            memcpy(items, to->v.items, to->n * sizeof *items);
+            memcpy(items, to->v.items, to->n * sizeof(void *));
         to->v.items = items;
     }
     to->v.items[to->n++] = item;

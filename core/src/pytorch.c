@@ -241,23 +241,25 @@ static vqp_status list_tensors(struct walk *w, struct vqp_pickle_value *root)
     return VQP_OK;
 }
 
-/* The one data.pkl, and the folder that it is in. */
-static vqp_status find_pickle(const char *file, const struct vqp_pytorch *p, const struct vqp_zip_entry **pickle,
-                              size_t *root_bytes, struct vqp_error *err)
+/* The one data.pkl and the bytes of its folder's name; NULL with err. */
+static const struct vqp_zip_entry *find_pickle(const char *file, const struct vqp_pytorch *p, size_t *root_bytes,
+                                               struct vqp_error *err)
 {
-    *pickle = NULL;
+    const struct vqp_zip_entry *found = NULL;
     for (uint32_t i = 0; i < p->zip.count; i++) {
         const char *name = p->zip.entries[i].name, *slash = strrchr(name, '/');
         if (strcmp(slash ? slash + 1 : name, "data.pkl"))
             continue;
-        if (*pickle)
-            return vqp_fail(err, VQP_E_FORMAT, "%.240s: holds two data.pkl", file);
-        *pickle = &p->zip.entries[i];
+        if (found) {
+            vqp_fail(err, VQP_E_FORMAT, "%.240s: holds two data.pkl", file);
+            return NULL;
+        }
+        found = &p->zip.entries[i];
         *root_bytes = slash ? (size_t)(slash + 1 - name) : 0;
     }
-    return *pickle
-               ? VQP_OK
-               : vqp_fail(err, VQP_E_FORMAT, "%.240s: is a zip archive without data.pkl; is it a PyTorch file?", file);
+    if (!found)
+        vqp_fail(err, VQP_E_FORMAT, "%.240s: is a zip archive without data.pkl; is it a PyTorch file?", file);
+    return found;
 }
 
 static vqp_status check_byte_order(const char *file, const struct vqp_pytorch *p, const char *root,
@@ -274,15 +276,15 @@ static vqp_status check_byte_order(const char *file, const struct vqp_pytorch *p
 
 static vqp_status read_tensors(const char *file, struct vqp_pytorch *p, struct vqp_error *err)
 {
-    const struct vqp_zip_entry *pickle;
     size_t root_bytes = 0;
+    const struct vqp_zip_entry *pickle = find_pickle(file, p, &root_bytes, err);
     struct vqp_pickle_value *root = NULL;
     struct walk *w = NULL;
     char what[240];
     snprintf(what, sizeof what, "%.200s: data.pkl", file);
-    vqp_status status = find_pickle(file, p, &pickle, &root_bytes, err);
-    if (!status)
-        status = vqp_zip_check(file, pickle, err);
+    if (!pickle)
+        return VQP_E_FORMAT;
+    vqp_status status = vqp_zip_check(file, pickle, err);
     if (!status)
         status = vqp_pickle_read(what, pickle->data, pickle->size, &p->arena, &root, err);
     if (status)

@@ -95,7 +95,7 @@ static vqp_status parse(struct part *p, struct vqp_error *err)
     const char *foreign = NULL;
     if (size && vqp_zip_detect(p->map, size))
         return vqp_pytorch_parse(p->path, p->map, size, &p->pt, err);
-    if (size <= 8 || ((const char *)p->map)[8] != '{')
+    if (size <= 8 || !p->map || ((const char *)p->map)[8] != '{')
         foreign = vqp_foreign_file(p->map, size);
     if (foreign)
         return vqp_fail(err, VQP_E_FORMAT, "%.240s: %s", p->path, foreign);

@@ -327,7 +327,7 @@ vqp_status vqp_zip_parse(const char *file, const void *data, uint64_t size, stru
     vqp_status status = read_end(&p);
     if (!status)
         status = read_directory(&p);
-    if (!status)
+    if (!status && p.records)
         status = check_entries(&p);
     free(p.records);
     if (!status)

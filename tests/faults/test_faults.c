@@ -151,6 +151,8 @@ static void model_files(void)
         {"21 strict and all used", "$R --strict", 0, NULL},
         {"21 a tensor more than needed", "copy; spare; $V run p.yaml --steps 2 -o out/x.png", 0, "spare"},
         {"21 and strict", "copy; spare; $R --strict", 3, "spare"},
+        {"10 a dtype of no use that nothing needs",
+         "copy; spare; replace '\"spare\":{\"dtype\":\"F32\"' '\"spare\":{\"dtype\":\"U32\"' $W; $R --strict", 0, NULL},
         {"22 NaN in a weight",
          "copy; printf '\\377\\377\\377\\177' | dd of=$W bs=1 seek=$(($(stat -c %s $W) - 4)) conv=notrunc 2>/dev/null; "
          "$R",
