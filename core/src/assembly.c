@@ -230,8 +230,6 @@ static vqp_status create_component(struct vqp_assembly *a, uint32_t iface, struc
     vqp_status st = vqp_settings_core_key(map, section, "use", &use, err);
     if (!st)
         st = vqp_settings_core_key(map, section, "path", &path, err);
-    if (!st)
-        st = vqp_settings_core_key(map, section, "variant", &variant, err);
     if (!st && !use)
         st = vqp_fail(err, VQP_E_ARG, "%s%s has no `use`; name a component (vqpipe plugins lists them)",
                       vqp_origin_text(&map->at, at, sizeof at), section);
@@ -240,9 +238,11 @@ static vqp_status create_component(struct vqp_assembly *a, uint32_t iface, struc
     struct vqp_error e = {0};
     if (!st && (st = vqp_registry_find(reg, iface, use->text, &inst->component, &entry, &e)))
         vqp_fail(err, st, "%s%s", vqp_origin_text(&use->at, at, sizeof at), e.msg);
-    if (st || !use)
+    if (st)
         return st;
     inst->use = use->text;
+    if ((st = vqp_settings_core_key(map, section, "variant", &variant, err)))
+        return st;
     inst->variant = variant ? variant->text : a->settings.variant;
     if (path && !(inst->path = vqp_settings_path(arena_of(a), path, a->settings.model)))
         return vqp_fail(err, VQP_E_NOMEM, "components: out of memory");
