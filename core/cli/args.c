@@ -14,8 +14,10 @@ enum {
     DEVICES = 32,
     BENCH = 64,
     PULL = 128,
+    INIT = 256,
+    CONVERSION = 512,
     SETTINGS = RUN | VALIDATE | PROGRAM | BENCH,
-    ALL = SETTINGS | PLUGINS | INSPECT | DEVICES | PULL
+    ALL = SETTINGS | PLUGINS | INSPECT | DEVICES | PULL | INIT | CONVERSION
 };
 
 static const struct option {
@@ -49,7 +51,8 @@ static const struct option {
     [OPT_SET] = {0, "--set", "KEY=VALUE", "any key of the descriptor, such as components.scheduler.spacing=diffusers",
                  SETTINGS, 1},
     [OPT_STRICT] = {0, "--strict", NULL, "refuse model files with tensors that nothing uses", SETTINGS, 0},
-    [OPT_ALLOW_NONFINITE] = {0, "--allow-nonfinite", NULL, "accept NaN and infinity in model files", SETTINGS, 0},
+    [OPT_ALLOW_NONFINITE] = {0, "--allow-nonfinite", NULL, "accept NaN and infinity in model files",
+                             SETTINGS | CONVERSION, 0},
     [OPT_NO_METADATA] = {0, "--no-metadata", NULL, "leave prompt, seed and settings out of the PNG", RUN | BENCH, 0},
     [OPT_SCALE] = {0, "--scale", "1..8", "PNG only: each pixel so many times, both ways", RUN | BENCH, 0},
     [OPT_PREVIEW] =
@@ -67,11 +70,14 @@ static const struct option {
     [OPT_DRY_RUN] = {0, "--dry-run", NULL,
                      "check everything, print every setting and where it comes from, draw nothing", RUN, 0},
     [OPT_PROGRESS] = {0, "--progress", "auto|bar|json|none",
-                      "on stderr; auto: a bar on a terminal, else a line now and then", RUN | PULL, 0},
+                      "on stderr; auto: a bar on a terminal, else a line now and then", RUN | PULL | CONVERSION, 0},
     [OPT_JSON] = {0, "--json", NULL, "the result as one JSON object on stdout (times in seconds, memory in bytes)",
                   RUN | PLUGINS | INSPECT | DEVICES | BENCH | PULL, 0},
     [OPT_REVISION] = {0, "--revision", "NAME", "branch, tag or commit; main where it is not given", PULL, 0},
-    [OPT_VARIANT] = {0, "--variant", "NAME", "this variant of the weights (fp16) in the folders that have it", PULL, 0},
+    [OPT_TYPE] = {0, "--type", "f32|f16|bf16", "what every float tensor becomes; without it each keeps its type",
+                  CONVERSION, 0},
+    [OPT_VARIANT] = {0, "--variant", "NAME", "this variant of the weights (fp16) in the folders that have it",
+                     SETTINGS | PULL | CONVERSION, 0},
     [OPT_PROBE] = {0, "--probe", NULL,
                    "open each file in a child process first: one that crashes, ends it or hangs (5 s) is refused with\n"
                    "the reason; exit code 4 if any file is refused",
@@ -216,6 +222,13 @@ static int parse_letters(struct vqp_args *args, int argc, char *const *argv, int
     return 0;
 }
 
+/* "DST" of "SRC DST"; NULL where there is none. */
+static const char *second_operand(const struct vqp_command *command)
+{
+    const char *space = command->operand ? strchr(command->operand, ' ') : NULL;
+    return space ? space + 1 : NULL;
+}
+
 static int parse_all(struct vqp_args *args, int argc, char *const *argv)
 {
     int flags_ended = 0;
@@ -228,19 +241,23 @@ static int parse_all(struct vqp_args *args, int argc, char *const *argv)
             code = parse_long(args, argc, argv, &i);
         else if (!flags_ended && arg[0] == '-' && arg[1])
             code = parse_letters(args, argc, argv, &i);
-        else if (!args->command->operand || args->operand)
+        else if (args->command->operand && !args->operand)
+            args->operand = arg;
+        else if (second_operand(args->command) && !args->second)
+            args->second = arg;
+        else
             return vqp_say_usage("'%s' is one argument too many; vqpipe %s --help shows what it takes", arg,
                                  args->command->name);
-        else
-            args->operand = arg;
         if (code)
             return code;
         if (vqp_args_count(args, OPT_HELP))
             return 0;
     }
-    if (args->command->operand && !args->operand)
-        return vqp_say_usage("%s is missing: vqpipe %s %s", args->command->operand, args->command->name,
-                             args->command->operand);
+    const char *missing = !args->operand  ? args->command->operand
+                          : !args->second ? second_operand(args->command)
+                                          : NULL;
+    if (missing)
+        return vqp_say_usage("%s is missing: vqpipe %s %s", missing, args->command->name, args->command->operand);
     return 0;
 }
 

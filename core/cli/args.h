@@ -31,6 +31,7 @@ enum vqp_opt_id {
     OPT_PROGRESS,
     OPT_JSON,
     OPT_REVISION,
+    OPT_TYPE,
     OPT_VARIANT,
     OPT_PROBE,
     OPT_PLUGIN_PATH,
@@ -42,7 +43,7 @@ enum vqp_opt_id {
 
 struct vqp_args;
 struct vqp_command {
-    const char *name, *operand; /* operand: "FILE.yaml", or NULL where it takes none */
+    const char *name, *operand; /* operand: "FILE.yaml", "SRC DST" where it takes two, or NULL where it takes none */
     const char *summary, *about, *example;
     int (*run)(const struct vqp_args *args); /* returns the exit code */
 };
@@ -54,7 +55,7 @@ struct vqp_arg {
 };
 struct vqp_args {
     const struct vqp_command *command;
-    const char *operand;
+    const char *operand, *second; /* second: of two operands */
     size_t n;
     struct vqp_arg *item; /* in the order given; strings are argv's */
 };

@@ -13,6 +13,8 @@ int vqp_cmd_inspect_picture(const struct vqp_args *args); /* inspect of a .png *
 int vqp_cmd_devices(const struct vqp_args *args);
 int vqp_cmd_bench(const struct vqp_args *args);
 int vqp_cmd_pull(const struct vqp_args *args);
+int vqp_cmd_init(const struct vqp_args *args);
+int vqp_cmd_convert(const struct vqp_args *args);
 
 /* Whether stdout was open when the program started. */
 extern int vqp_stdout_given;

@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <vqpipe/host.h>
 
 int vqp_job_context(const struct vqp_args *args, const char *first_dir, struct vqp_job *out)
@@ -136,6 +135,7 @@ static int set_flag(vqpipe *pipe, const struct vqp_arg *arg)
     case OPT_TRUNCATION: return set_word(pipe, arg->id, "run.truncation_rate", arg->value);
     case OPT_BACKEND: return set_backend(pipe, arg->value);
     case OPT_MODEL: return set_text(pipe, arg->id, "model", arg->value);
+    case OPT_VARIANT: return set_text(pipe, arg->id, "variant", arg->value);
     case OPT_LATENTS: return set_text(pipe, arg->id, "run.latents", arg->value);
     case OPT_STRICT: return set(pipe, "run.strict", "true");
     case OPT_ALLOW_NONFINITE: return set(pipe, "run.allow_nonfinite", "true");
@@ -161,10 +161,7 @@ static int set_all(const struct vqp_args *args, vqpipe *pipe)
 
 int vqp_job_open(const struct vqp_args *args, struct vqp_job *out)
 {
-    struct stat st;
     struct vqp_error err = {0};
-    if (stat(args->operand, &st) == 0 && S_ISDIR(st.st_mode))
-        return vqp_say_usage("%s: is a directory; give a descriptor such as pipelines/vqdiffusion.yaml", args->operand);
     int code = vqp_prompts_read(args, &out->prompts);
     if (!code)
         code = vqp_job_context(args, NULL, out);

@@ -8,14 +8,16 @@
 #include <vqpipe/vqpipe.h>
 
 const struct vqp_command vqp_commands[] = {
-    {"run", "FILE.yaml", "draw pictures",
-     "Draws pictures as the pipeline in FILE.yaml says. Each file written is named on stdout.",
+    {"run", "FILE.yaml|DIR", "draw pictures",
+     "Draws pictures as the pipeline in FILE.yaml says, or with the model in the folder DIR. Each file written is "
+     "named\n"
+     "on stdout.",
      "vqpipe run pipelines/vqdiffusion.yaml -p \"a lighthouse at night\" -n 4 -s 7 --steps 50 -o night-{seed}.png",
      vqp_cmd_run},
-    {"validate", "FILE.yaml", "check a descriptor, its plugins and its model files",
+    {"validate", "FILE.yaml|DIR", "check a descriptor, its plugins and its model files",
      "Checks FILE.yaml, loads its plugins and model files, and prints what would run. Draws nothing.",
      "vqpipe validate pipelines/vqdiffusion.yaml --set components.scheduler.use=halton", vqp_cmd_validate},
-    {"program", "FILE.yaml", "print the programs that would be compiled",
+    {"program", "FILE.yaml|DIR", "print the programs that would be compiled",
      "Prints the recorded programs: pieces, values, ops, memory, and bytes that cross between backends.",
      "vqpipe program pipelines/vqdiffusion.yaml --backend cpu -n 4", vqp_cmd_program},
     {"plugins", NULL, "list the plugins found, and why others were refused",
@@ -30,7 +32,7 @@ const struct vqp_command vqp_commands[] = {
     {"devices", NULL, "list every device that a backend could use",
      "Lists the devices of every backend: index, name, driver, memory, usable or why not.", "vqpipe devices --json",
      vqp_cmd_devices},
-    {"bench", "FILE.yaml", "measure a run: start-up, steps, memory, every op",
+    {"bench", "FILE.yaml|DIR", "measure a run: start-up, steps, memory, every op",
      "Runs the pipeline with a clock on it: start-up, load, first step, steps per second, peak memory, kinds of op,\n"
      "and the share of a step that its matrix products would take alone. Draws a picture with -o only.",
      "vqpipe bench pipelines/vqdiffusion.yaml --steps 20 --backend cpu", vqp_cmd_bench},
@@ -39,6 +41,15 @@ const struct vqp_command vqp_commands[] = {
      "that the hub's own clients use, checks sizes and hashes, goes on where an earlier try ended, and prints the\n"
      "model's folder.",
      "vqpipe pull microsoft/vq-diffusion-ithq --variant fp16", vqp_cmd_pull},
+    {"init", "DIR", "write a descriptor for a model folder",
+     "Looks at the model in the folder DIR and writes a commented descriptor that runs it to stdout.",
+     "vqpipe init models/postcards > mine.yaml", vqp_cmd_init},
+    {"convert", "SRC DST", "rewrite a model as safetensors",
+     "Writes the model in the folder SRC to a new folder DST: safetensors in the diffusers layout, configs copied. "
+     "What is\n"
+     "not converted keeps its type; a tensor with values beyond float16's range stays float32, with a line that says "
+     "so.",
+     "vqpipe convert ./vq-diffusion-ithq ./ithq-f16 --type f16", vqp_cmd_convert},
     {0},
 };
 

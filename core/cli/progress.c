@@ -101,8 +101,8 @@ void vqp_progress_bytes(struct vqp_progress *p, uint64_t done, uint64_t total, c
     }
     if (elapsed - p->shown_at < 0.5 && done < total)
         return;
-    fprintf(stderr, "{\"event\":\"pull\",\"bytes\":%llu,\"bytes_total\":%llu,\"elapsed\":%.6f}\n",
-            (unsigned long long)done, (unsigned long long)total, elapsed);
+    fprintf(stderr, "{\"event\":\"%s\",\"bytes\":%llu,\"bytes_total\":%llu,\"elapsed\":%.6f}\n",
+            p->event ? p->event : "pull", (unsigned long long)done, (unsigned long long)total, elapsed);
     p->shown_at = elapsed;
 }
 

@@ -13,6 +13,7 @@ struct vqp_progress {
     } kind;
     double first_at, first_done; /* when the first step was done, and the share of the work it was */
     double shown_at, shown_done;
+    const char *event; /* of vqp_progress_bytes in JSON; NULL: "pull" */
 };
 /* From --progress and --quiet. 0, or the exit code after a message. */
 int vqp_progress_init(const struct vqp_args *args, struct vqp_progress *out);

@@ -3,15 +3,16 @@
 #include <unistd.h>
 
 static vqpipe *volatile running;
-static volatile sig_atomic_t caught;
+static volatile sig_atomic_t caught, is_polled;
 
 /* First signal while drawing: the run stops and frees everything. Any other: files being written go, and so do we. */
 static void on_signal(int sig)
 {
     vqpipe *pipe = running;
-    if (pipe && !caught) {
+    if ((pipe || is_polled) && !caught) {
         caught = sig;
-        vqpipe_cancel(pipe);
+        if (pipe)
+            vqpipe_cancel(pipe);
         return;
     }
     vqpipe_emergency_cleanup();
@@ -34,4 +35,9 @@ void vqp_signals_running(vqpipe *pipe)
 int vqp_signals_code(void)
 {
     return caught ? 128 + caught : 0;
+}
+
+void vqp_signals_polled(int polled)
+{
+    is_polled = polled;
 }

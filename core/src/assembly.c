@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const core_keys[] = {"use", "path", "precision", "backend", "device", NULL};
+static const char *const core_keys[] = {"use", "path", "precision", "backend", "device", "variant", NULL};
 
 static struct vqp_arena *arena_of(struct vqp_assembly *a)
 {
@@ -222,7 +222,7 @@ static vqp_status create_component(struct vqp_assembly *a, uint32_t iface, struc
     const char *section = vqp_arena_printf(arena_of(a), "components.%s", vqp_iface_name(iface));
     struct vqp_registry *reg;
     const struct vqp_plugin_entry *entry;
-    const struct vqp_node *use, *path;
+    const struct vqp_node *use, *path, *variant;
     char at[PATH_MAX + 64];
     if (!section)
         return vqp_fail(err, VQP_E_NOMEM, "components: out of memory");
@@ -241,6 +241,9 @@ static vqp_status create_component(struct vqp_assembly *a, uint32_t iface, struc
     if (st)
         return st;
     inst->use = use->text;
+    if ((st = vqp_settings_core_key(map, section, "variant", &variant, err)))
+        return st;
+    inst->variant = variant ? variant->text : a->settings.variant;
     if (path && !(inst->path = vqp_settings_path(arena_of(a), path, a->settings.model)))
         return vqp_fail(err, VQP_E_NOMEM, "components: out of memory");
     struct vqp_section noted = {&a->parts, section};
@@ -278,8 +281,12 @@ static struct vqp_folder *open_folder(struct vqp_assembly *a, struct vqp_instanc
         return NULL;
     }
     struct vqp_folder *f = &inst->folder[inst->n_folders];
-    if (vqp_weights_open(a->ctx->weights, dir, &f->weights, err))
+    if (vqp_weights_open(a->ctx->weights, dir, inst->variant, &f->weights, err))
         return NULL;
+    uint64_t bytes;
+    for (uint32_t i = 0; vqp_weights_part(f->weights, i, &bytes); i++)
+        vqp_context_log(a->ctx, VQP_LOG_INFO, "%s: took %s, %.1f MB", inst->key,
+                        vqp_weights_part(f->weights, i, &bytes), (double)bytes * 1e-6);
     f->dir = dir;
     f->used = vqp_arena_alloc(arena_of(a), vqp_weights_count(f->weights) + 1, 1);
     if (!f->used) {
@@ -344,11 +351,10 @@ vqp_status vqp_assembly_weight(struct vqp_assembly *a, const char *owner, const 
         return vqp_fail(err, VQP_E_FORMAT,
                         "%s: tensor '%s' is %s, which vqpipe cannot use; convert it to F32, F16 or BF16",
                         vqp_weights_file(folder->weights), t->name, t->file_dtype);
-    if (!a->settings.run.allow_nonfinite) {
-        vqp_status st = vqp_weights_check_finite(folder->weights, t, err);
-        if (st)
-            return st;
-    }
+    vqp_status st = a->settings.run.allow_nonfinite ? vqp_weights_ready(folder->weights, t, err)
+                                                    : vqp_weights_check_finite(folder->weights, t, err);
+    if (st)
+        return st;
     folder->used[t - vqp_weights_at(folder->weights, 0)] = 1;
     *out = (struct vqp_tensor_view){.dtype = t->dtype, .shape = t->shape, .data = t->data, .bytes = t->bytes};
     return VQP_OK;
@@ -364,9 +370,11 @@ uint32_t vqp_assembly_unused(const struct vqp_instance *inst, const char **first
 {
     uint32_t n = 0;
     for (uint32_t f = 0; f < inst->n_folders; f++)
-        for (uint32_t i = 0; i < vqp_weights_count(inst->folder[f].weights); i++)
-            if (!inst->folder[f].used[i] && !n++)
-                *first = vqp_weights_at(inst->folder[f].weights, i)->name;
+        for (uint32_t i = 0; i < vqp_weights_count(inst->folder[f].weights); i++) {
+            const struct vqp_tensor *t = vqp_weights_at(inst->folder[f].weights, i);
+            if (t->dtype && !inst->folder[f].used[i] && !n++)
+                *first = t->name;
+        }
     return n;
 }
 

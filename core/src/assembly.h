@@ -25,7 +25,7 @@ struct vqp_folder { /* one opened folder of tensors */
 };
 struct vqp_instance { /* one created component */
     const struct vqp_component *component;
-    const char *key, *use, *path;
+    const char *key, *use, *path, *variant; /* variant: NULL where none is asked for */
     void *self, *opts;
     struct vqp_backend_instance *backend;
     struct vqp_folder folder[VQP_MAX_FOLDERS];
@@ -69,7 +69,8 @@ static inline struct vqp_instance *vqp_component_of(struct vqp_assembly *a, uint
 vqp_status vqp_assembly_weight(struct vqp_assembly *a, const char *owner, const char *name, struct vqp_tensor_view *out,
                                struct vqp_error *err);
 int32_t vqp_assembly_has_weight(struct vqp_assembly *a, const char *owner, const char *name);
-/* Tensors of its own folder that nothing asked for; the first one's name into *first. */
+/* Tensors of its folders that nothing asked for; the first one's name into *first. Those of a type that nothing can use, such as the int64
+ * positions in older CLIP files, do not count. */
 uint32_t vqp_assembly_unused(const struct vqp_instance *i, const char **first);
 
 #endif

@@ -1,16 +1,44 @@
 #include "pipeline.h"
 #include "installed.h"
+#include "model_folder.h"
 #include "record.h"
 #include "text.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* A model folder is run by the descriptor that `vqpipe init` would write for it. */
+static vqp_status read_folder(struct vqpipe *p, const char *dir, struct vqp_error *err)
+{
+    struct vqp_model_folder m;
+    vqp_status st = vqp_model_folder_read(dir, &m, err);
+    if (st)
+        return st;
+    const char *what = vqp_arena_printf(&p->src.arena, "vqpipe init %s", dir);
+    st = what ? vqp_descriptor_parse(&p->src.arena, what, m.descriptor, strlen(m.descriptor), &p->src.root, err)
+              : vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
+    vqp_model_folder_free(&m);
+    return st;
+}
+
+vqp_status vqpipe_describe_model(const char *dir, FILE *f, struct vqp_error *err)
+{
+    struct vqp_model_folder m;
+    vqp_status st = vqp_model_folder_read(dir, &m, err);
+    if (st)
+        return st;
+    fputs(m.descriptor, f);
+    vqp_model_folder_free(&m);
+    return VQP_OK;
+}
 
 vqp_status vqpipe_open(vqpipe_context *ctx, const char *descriptor, vqpipe **out, struct vqp_error *err)
 {
     char path[PATH_MAX], installed[PATH_MAX];
+    struct stat info;
     struct vqpipe *p = calloc(1, sizeof *p);
     if (!p)
         return vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
@@ -18,7 +46,9 @@ vqp_status vqpipe_open(vqpipe_context *ctx, const char *descriptor, vqpipe **out
     p->stale = VQP_STALE_PARTS;
     vqp_pipe_host_init(&p->host, ctx);
     descriptor = vqp_pipeline_file(descriptor, installed, sizeof installed);
-    vqp_status st = vqp_descriptor_read(&p->src.arena, descriptor, &p->src.root, err);
+    int is_folder = stat(descriptor, &info) == 0 && S_ISDIR(info.st_mode);
+    vqp_status st =
+        is_folder ? read_folder(p, descriptor, err) : vqp_descriptor_read(&p->src.arena, descriptor, &p->src.root, err);
     /* One copy stays as written, so that overrides can be told from the file's own keys. */
     if (!st && !(p->src.as_written = vqp_node_copy(&p->src.arena, p->src.root)))
         st = vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
@@ -27,7 +57,8 @@ vqp_status vqpipe_open(vqpipe_context *ctx, const char *descriptor, vqpipe **out
     if (!st) {
         p->src.given = vqp_arena_strdup(&p->src.arena, descriptor);
         p->src.file = vqp_arena_strdup(&p->src.arena, path);
-        *strrchr(path, '/') = 0;
+        if (!is_folder)
+            *strrchr(path, '/') = 0;
         p->src.dir = vqp_arena_strdup(&p->src.arena, *path ? path : "/");
         if (!p->src.given || !p->src.file || !p->src.dir)
             st = vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");

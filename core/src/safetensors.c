@@ -29,6 +29,12 @@ static const struct file_dtype *find_dtype(const char *name)
     return NULL;
 }
 
+uint32_t vqp_safetensors_dtype(const char *name)
+{
+    const struct file_dtype *d = find_dtype(name);
+    return d ? d->dtype : 0;
+}
+
 /* What the steps of one parse share. */
 struct parse {
     const char *file;

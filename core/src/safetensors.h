@@ -15,5 +15,7 @@ struct vqp_safetensors {
 vqp_status vqp_safetensors_parse(const char *file, const void *data, uint64_t size, struct vqp_safetensors *out,
                                  struct vqp_error *err);
 void vqp_safetensors_free(struct vqp_safetensors *s);
+/* VQP_* of the format's name for it ("F16"); 0 where vqpipe has no use for it. */
+uint32_t vqp_safetensors_dtype(const char *name);
 
 #endif

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const top_keys[] = {"vqpipe", "name", "model", "backend", "components", "run", "output", NULL};
+static const char *const top_keys[] = {"vqpipe",     "name", "model",  "variant", "backend",
+                                       "components", "run",  "output", NULL};
 static const char *const component_keys[] = {"tokenizer", "text_encoder", "denoiser", "scheduler", "vq_decoder", NULL};
 
 void vqp_settings_note(struct vqp_settings *s, const char *key, const char *value, const char *origin)
@@ -128,10 +129,17 @@ vqp_status vqp_settings_read(const struct vqp_source *src, struct vqp_settings *
         if (!out->model)
             st = vqp_fail(err, VQP_E_NOMEM, "settings: out of memory");
     }
+    const struct vqp_node *variant = NULL;
+    if (!st)
+        st = vqp_settings_core_key(src->root, "descriptor", "variant", &variant, err);
     if (!st) {
         vqp_settings_note(out, "name", out->name, src->file);
         vqp_settings_note(out, "model", out->model,
                           node ? vqp_origin_text(&node->at, origin, sizeof origin) : "default");
+        if (variant) {
+            out->variant = variant->text;
+            vqp_settings_note(out, "variant", variant->text, vqp_origin_text(&variant->at, origin, sizeof origin));
+        }
         out->backend = vqp_node_find(src->root, "backend");
         for (uint32_t i = 0; !st && i < VQP_N_COMPONENTS; i++) {
             char dotted[64];

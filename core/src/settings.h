@@ -25,7 +25,7 @@ struct vqp_settings {
     struct vqp_arena arena;
     struct vqp_run_settings run;
     struct vqp_output_settings output;
-    const char *name, *model;
+    const char *name, *model, *variant;                     /* variant: NULL where none is asked for */
     struct vqp_node *component[VQP_N_COMPONENTS], *backend; /* maps, or NULL */
     struct vqp_setting *list, **tail;
 };

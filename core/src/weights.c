@@ -1,5 +1,8 @@
 #include "weights.h"
+#include "foreign.h"
 #include "json.h"
+#include "model_files.h"
+#include "pytorch.h"
 #include "safetensors.h"
 #include "text.h"
 #include <errno.h>
@@ -10,17 +13,27 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-struct vqp_weights {
-    struct vqp_weights *next;
+/* One mapped file; of st and pt the one that its content calls for, the other empty. */
+struct part {
+    const char *path;
     dev_t dev; /* these five tell whether an open file is this one */
     ino_t ino;
     off_t size;
     struct timespec mtime;
-    uint32_t refs;
-    char *path;
     void *map;
     struct vqp_safetensors st;
-    atomic_uchar *finite; /* per tensor: scanned, and nothing was found */
+    struct vqp_pytorch pt;
+};
+
+struct vqp_weights {
+    struct vqp_weights *next;
+    uint32_t refs, count;
+    struct vqp_model_files files;
+    struct part *part;
+    struct vqp_tensor *tensors; /* of all parts, in name order */
+    uint32_t *of_part;          /* per tensor */
+    atomic_uchar *finite;       /* per tensor: scanned, and nothing was found */
+    pthread_mutex_t lock;       /* guards what vqp_weights_ready does */
 };
 
 struct vqp_weight_cache {
@@ -58,107 +71,199 @@ void vqp_weight_cache_on_unmap(struct vqp_weight_cache *c, void (*fn)(void *ctx,
 
 static void unmap(struct vqp_weights *w)
 {
-    if (!w)
-        return;
-    vqp_safetensors_free(&w->st);
-    if (w->map)
-        munmap(w->map, (size_t)w->size);
+    for (uint32_t i = 0; w->part && i < w->files.n; i++) {
+        vqp_safetensors_free(&w->part[i].st);
+        vqp_pytorch_free(&w->part[i].pt);
+        if (w->part[i].map)
+            munmap(w->part[i].map, (size_t)w->part[i].size);
+    }
+    vqp_model_files_free(&w->files);
+    pthread_mutex_destroy(&w->lock);
+    free(w->part);
+    free(w->tensors);
+    free(w->of_part);
     free(w->finite);
-    free(w->path);
     free(w);
 }
 
-static vqp_status map_file(const char *path, int fd, const struct stat *st, struct vqp_weights **out,
-                           struct vqp_error *err)
+/* ---- opening ---------------------------------------------------------------------------------------------------- */
+
+/* By content: people rename files. */
+static vqp_status parse(struct part *p, struct vqp_error *err)
 {
-    vqp_status status;
-    struct vqp_weights *w = calloc(1, sizeof *w);
-    if (w)
-        w->path = strdup(path);
-    if (!w || !w->path) {
-        unmap(w);
-        return vqp_fail(err, VQP_E_NOMEM, "%.240s: no memory left to open it", path);
-    }
-    w->dev = st->st_dev;
-    w->ino = st->st_ino;
-    w->size = st->st_size;
-    w->mtime = st->st_mtim;
-    if (w->size > 0) { /* an empty mapping is impossible; the parser says what is wrong */
-        void *map = mmap(NULL, (size_t)w->size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map == MAP_FAILED) {
-            status = vqp_fail(err, errno == ENOMEM ? VQP_E_NOMEM : VQP_E_IO,
-                              "%.240s: cannot be mapped (%lld bytes): %s", path, (long long)w->size, strerror(errno));
-            unmap(w);
-            return status;
-        }
-        w->map = map;
-    }
-    status = vqp_safetensors_parse(path, w->map, (uint64_t)w->size, &w->st, err);
-    if (!status && !(w->finite = calloc((size_t)w->st.count + 1, sizeof *w->finite)))
-        status = vqp_fail(err, VQP_E_NOMEM, "%.240s: no memory left to open it", path);
-    if (status)
-        unmap(w);
-    else
-        *out = w;
-    return status;
+    uint64_t size = (uint64_t)p->size;
+    const char *foreign = NULL;
+    if (size && vqp_zip_detect(p->map, size))
+        return vqp_pytorch_parse(p->path, p->map, size, &p->pt, err);
+    if (size <= 8 || !p->map || ((const char *)p->map)[8] != '{')
+        foreign = vqp_foreign_file(p->map, size);
+    if (foreign)
+        return vqp_fail(err, VQP_E_FORMAT, "%.240s: %s", p->path, foreign);
+    return vqp_safetensors_parse(p->path, p->map, size, &p->st, err);
 }
 
-static struct vqp_weights *find_open(const struct vqp_weight_cache *c, const struct stat *st)
-{
-    struct vqp_weights *w = c->files;
-    while (w && !(w->dev == st->st_dev && w->ino == st->st_ino && w->size == st->st_size &&
-                  w->mtime.tv_sec == st->st_mtim.tv_sec && w->mtime.tv_nsec == st->st_mtim.tv_nsec))
-        w = w->next;
-    return w;
-}
-
-static vqp_status open_file(struct vqp_weight_cache *c, const char *path, struct vqp_weights **out,
-                            struct vqp_error *err)
+static vqp_status map_part(struct part *p, struct vqp_error *err)
 {
     struct stat st;
-    int fd = vqp_open_regular(path, VQP_E_IO, &st, err);
+    int fd = vqp_open_regular(p->path, VQP_E_IO, &st, err);
+    vqp_status status = VQP_OK;
     if (fd < 0)
         return VQP_E_IO;
-    vqp_status status = VQP_OK;
-    pthread_mutex_lock(&c->lock);
-    struct vqp_weights *w = find_open(c, &st);
-    if (!w) {
-        status = map_file(path, fd, &st, &w, err);
-        if (!status) {
-            w->next = c->files;
-            c->files = w;
-        }
+    if (st.st_size != p->size || st.st_ino != p->ino) {
+        status = vqp_fail(err, VQP_E_IO, "%.240s: is being changed", p->path);
+    } else if (p->size > 0) { /* an empty mapping is impossible; the parser says what is wrong */
+        void *map = mmap(NULL, (size_t)p->size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (map == MAP_FAILED)
+            status =
+                vqp_fail(err, errno == ENOMEM ? VQP_E_NOMEM : VQP_E_IO, "%.240s: cannot be mapped (%lld bytes): %s",
+                         p->path, (long long)p->size, strerror(errno));
+        else
+            p->map = map;
     }
-    if (!status) {
-        w->refs++;
-        *out = w;
-    }
-    pthread_mutex_unlock(&c->lock);
     close(fd);
-    return status;
+    return status ? status : parse(p, err);
 }
 
-vqp_status vqp_weights_open(struct vqp_weight_cache *c, const char *dir, struct vqp_weights **out,
+static const struct vqp_tensor *tensors_of(const struct part *p, uint32_t *count)
+{
+    *count = p->pt.tensors ? p->pt.count : p->st.count;
+    return p->pt.tensors ? p->pt.tensors : p->st.tensors;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct vqp_tensor *)a)->name, ((const struct vqp_tensor *)b)->name);
+}
+
+static int compare_name(const void *key, const void *element)
+{
+    return strcmp(key, ((const struct vqp_tensor *)element)->name);
+}
+
+static int holds(const struct part *p, const char *name)
+{
+    uint32_t n;
+    const struct vqp_tensor *t = tensors_of(p, &n);
+    return n && bsearch(name, t, n, sizeof *t, compare_name);
+}
+
+/* What the index says is so. */
+static vqp_status check_index(const struct vqp_weights *w, struct vqp_error *err)
+{
+    char name[128];
+    for (uint32_t i = 0; i < w->files.n_indexed; i++)
+        if (!holds(&w->part[w->files.in_file[i]], w->files.tensor[i]))
+            return vqp_fail(err, VQP_E_FORMAT,
+                            "%.200s: tensor \"%s\" is not in %.160s, where the index has it; fetch the files again",
+                            w->files.shown,
+                            vqp_quote(w->files.tensor[i], strlen(w->files.tensor[i]), name, sizeof name),
+                            w->part[w->files.in_file[i]].path);
+    return VQP_OK;
+}
+
+/* All parts' tensors in one list. */
+static vqp_status merge(struct vqp_weights *w, struct vqp_error *err)
+{
+    size_t all = 0, at = 0;
+    uint32_t n;
+    for (uint32_t i = 0; i < w->files.n; i++) {
+        tensors_of(&w->part[i], &n);
+        all += n;
+    }
+    w->tensors = calloc(all + 1, sizeof *w->tensors);
+    w->of_part = calloc(all + 1, sizeof *w->of_part);
+    w->finite = calloc(all + 1, sizeof *w->finite);
+    if (!w->tensors || !w->of_part || !w->finite || all > UINT32_MAX)
+        return vqp_fail(err, VQP_E_NOMEM, "%.240s: no memory left to open it", w->files.shown);
+    w->count = (uint32_t)all;
+    for (uint32_t i = 0; i < w->files.n; i++) {
+        const struct vqp_tensor *t = tensors_of(&w->part[i], &n);
+        if (n)
+            memcpy(w->tensors + at, t, n * sizeof *t);
+        at += n;
+    }
+    qsort(w->tensors, all, sizeof *w->tensors, by_name);
+    for (uint32_t i = 1; i < w->count; i++)
+        if (!strcmp(w->tensors[i - 1].name, w->tensors[i].name)) {
+            char name[128];
+            return vqp_fail(err, VQP_E_FORMAT, "%.240s: tensor \"%s\" is in two of its files", w->files.shown,
+                            vqp_quote(w->tensors[i].name, strlen(w->tensors[i].name), name, sizeof name));
+        }
+    for (uint32_t p = 0; w->files.n > 1 && p < w->files.n; p++) {
+        const struct vqp_tensor *t = tensors_of(&w->part[p], &n);
+        for (uint32_t i = 0; i < n; i++)
+            w->of_part[vqp_weights_find(w, t[i].name) - w->tensors] = p;
+    }
+    return check_index(w, err);
+}
+
+static int same_file(const struct part *a, const struct part *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->mtime.tv_sec == b->mtime.tv_sec &&
+           a->mtime.tv_nsec == b->mtime.tv_nsec;
+}
+
+static struct vqp_weights *find_open(const struct vqp_weight_cache *c, const struct vqp_weights *like)
+{
+    for (struct vqp_weights *w = c->files; w; w = w->next) {
+        uint32_t same = 0;
+        while (w->files.n == like->files.n && same < w->files.n && same_file(&w->part[same], &like->part[same]))
+            same++;
+        if (same == w->files.n)
+            return w;
+    }
+    return NULL;
+}
+
+/* The chosen files, not yet mapped. */
+static vqp_status look(const char *dir, const char *variant, struct vqp_weights *w, struct vqp_error *err)
+{
+    vqp_status status = vqp_model_files_choose(dir, variant, &w->files, err);
+    if (status)
+        return status;
+    w->part = calloc(w->files.n, sizeof *w->part);
+    if (!w->part)
+        return vqp_fail(err, VQP_E_NOMEM, "%.240s: no memory left to open it", dir);
+    for (uint32_t i = 0; i < w->files.n; i++) {
+        struct stat st;
+        struct part *p = &w->part[i];
+        p->path = w->files.path[i];
+        int fd = vqp_open_regular(p->path, VQP_E_IO, &st, err);
+        if (fd < 0)
+            return VQP_E_IO;
+        close(fd);
+        p->dev = st.st_dev;
+        p->ino = st.st_ino;
+        p->size = st.st_size;
+        p->mtime = st.st_mtim;
+    }
+    return VQP_OK;
+}
+
+vqp_status vqp_weights_open(struct vqp_weight_cache *c, const char *dir, const char *variant, struct vqp_weights **out,
                             struct vqp_error *err)
 {
-    static const char *const names[] = {"diffusion_pytorch_model.safetensors", "model.safetensors"};
-    struct stat st;
-    if (stat(dir, &st))
-        return vqp_fail(err, VQP_E_IO, "%.240s: the model folder cannot be read: %s", dir, strerror(errno));
-    if (!S_ISDIR(st.st_mode))
-        return vqp_fail(err, VQP_E_IO, "%.240s: is no folder; name the folder that holds %s", dir, names[1]);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *path;
-        if (asprintf(&path, "%s/%s", dir, names[i]) < 0)
-            return vqp_fail(err, VQP_E_NOMEM, "%.240s: no memory left for a file name", dir);
-        /* lstat: a link to nowhere is there, and its error says so */
-        int absent = lstat(path, &st) && errno == ENOENT;
-        vqp_status status = absent ? VQP_OK : open_file(c, path, out, err);
-        free(path);
-        if (!absent)
-            return status;
+    struct vqp_weights *w = calloc(1, sizeof *w), *open;
+    if (!w)
+        return vqp_fail(err, VQP_E_NOMEM, "%.240s: no memory left to open it", dir);
+    pthread_mutex_init(&w->lock, NULL);
+    vqp_status status = look(dir, variant, w, err);
+    pthread_mutex_lock(&c->lock);
+    open = status ? NULL : find_open(c, w);
+    for (uint32_t i = 0; !status && !open && i < w->files.n; i++)
+        status = map_part(&w->part[i], err);
+    if (!status && !open && !(status = merge(w, err))) {
+        w->next = c->files;
+        c->files = open = w;
     }
-    return vqp_fail(err, VQP_E_IO, "%.240s: holds neither %s nor %s; put one there", dir, names[0], names[1]);
+    if (open) {
+        open->refs++;
+        *out = open;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (open != w)
+        unmap(w);
+    return status;
 }
 
 void vqp_weights_close(struct vqp_weight_cache *c, struct vqp_weights *w)
@@ -178,34 +283,73 @@ void vqp_weights_close(struct vqp_weight_cache *c, struct vqp_weights *w)
     pthread_mutex_unlock(&c->lock);
     if (!last)
         return;
-    for (uint32_t i = 0; fn && i < w->st.count; i++)
-        fn(ctx, w->st.tensors[i].data);
+    for (uint32_t i = 0; fn && i < w->count; i++)
+        if (w->tensors[i].data)
+            fn(ctx, w->tensors[i].data);
     unmap(w);
 }
 
 const char *vqp_weights_file(const struct vqp_weights *w)
 {
-    return w->path;
+    return w->files.shown;
+}
+
+const char *vqp_weights_part(const struct vqp_weights *w, uint32_t i, uint64_t *bytes)
+{
+    if (i >= w->files.n)
+        return NULL;
+    *bytes = (uint64_t)w->part[i].size;
+    return w->part[i].path;
 }
 
 uint32_t vqp_weights_count(const struct vqp_weights *w)
 {
-    return w->st.count;
+    return w->count;
 }
 
 const struct vqp_tensor *vqp_weights_at(const struct vqp_weights *w, uint32_t i)
 {
-    return i < w->st.count ? &w->st.tensors[i] : NULL;
-}
-
-static int compare_name(const void *key, const void *element)
-{
-    return strcmp(key, ((const struct vqp_tensor *)element)->name);
+    return i < w->count ? &w->tensors[i] : NULL;
 }
 
 const struct vqp_tensor *vqp_weights_find(const struct vqp_weights *w, const char *name)
 {
-    return bsearch(name, w->st.tensors, w->st.count, sizeof *w->st.tensors, compare_name);
+    return bsearch(name, w->tensors, w->count, sizeof *w->tensors, compare_name);
+}
+
+/* ---- bytes ------------------------------------------------------------------------------------------------------ */
+
+static struct part *part_of(const struct vqp_weights *w, const struct vqp_tensor *t)
+{
+    return &w->part[w->of_part[t - w->tensors]];
+}
+
+vqp_status vqp_weights_ready(struct vqp_weights *w, const struct vqp_tensor *t, struct vqp_error *err)
+{
+    if (!t->stored)
+        return VQP_OK;
+    struct part *p = part_of(w, t);
+    pthread_mutex_lock(&w->lock);
+    vqp_status status = vqp_pytorch_ready(p->path, &p->pt, &w->tensors[t - w->tensors], err);
+    pthread_mutex_unlock(&w->lock);
+    return status;
+}
+
+void vqp_weights_drop(const struct vqp_weights *w, const struct vqp_tensor *t)
+{
+    const struct part *p = part_of(w, t);
+    const void *data = t->data;
+    uint64_t bytes = t->bytes;
+    if (t->stored)
+        data = vqp_pytorch_bytes(t, &bytes);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), map = (uintptr_t)p->map, begin = (uintptr_t)data;
+    if (begin < map || begin - map > (uintptr_t)p->size)
+        return; /* a copy */
+    uintptr_t end = begin + bytes;
+    begin = (begin + page - 1) / page * page; /* the pages at both ends are shared with neighbours */
+    end = end / page * page;
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 enum {
@@ -245,9 +389,12 @@ static uint64_t first_nonfinite16(const uint16_t *x, uint64_t n, uint16_t mask)
 
 vqp_status vqp_weights_check_finite(struct vqp_weights *w, const struct vqp_tensor *t, struct vqp_error *err)
 {
-    atomic_uchar *finite = &w->finite[t - w->st.tensors];
+    atomic_uchar *finite = &w->finite[t - w->tensors];
     if (atomic_load(finite))
         return VQP_OK;
+    vqp_status status = vqp_weights_ready(w, t, err);
+    if (status)
+        return status;
     uint64_t n = t->bytes / (t->dtype == VQP_F32 ? 4 : 2), at = n;
     uint32_t fraction = 0;
     if (t->dtype == VQP_F32) {
@@ -264,7 +411,7 @@ vqp_status vqp_weights_check_finite(struct vqp_weights *w, const struct vqp_tens
         return VQP_OK;
     }
     char name[128];
-    return vqp_fail(err, VQP_E_FORMAT, "%.240s: tensor \"%s\" has %s at element %llu; the file is damaged", w->path,
-                    vqp_quote(t->name, strlen(t->name), name, sizeof name), fraction ? "NaN" : "an infinity",
-                    (unsigned long long)at);
+    return vqp_fail(err, VQP_E_FORMAT, "%.240s: tensor \"%s\" has %s at element %llu; the file is damaged",
+                    part_of(w, t)->path, vqp_quote(t->name, strlen(t->name), name, sizeof name),
+                    fraction ? "NaN" : "an infinity", (unsigned long long)at);
 }

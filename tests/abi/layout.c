@@ -659,6 +659,15 @@ static void print_vqpipe(void)
     FIELD(vqpipe_picture, height);
     FIELD(vqpipe_picture, n_settings);
     END();
+    STRUCT(vqpipe_convert_params);
+    FIELD(vqpipe_convert_params, struct_size);
+    FIELD(vqpipe_convert_params, type);
+    FIELD(vqpipe_convert_params, allow_nonfinite);
+    FIELD(vqpipe_convert_params, reserved);
+    FIELD(vqpipe_convert_params, variant);
+    FIELD(vqpipe_convert_params, progress);
+    FIELD(vqpipe_convert_params, progress_ctx);
+    END();
     STRUCT(vqpipe_bench_info);
     FIELD(vqpipe_bench_info, struct_size);
     FIELD(vqpipe_bench_info, batch);

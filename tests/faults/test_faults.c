@@ -2,11 +2,14 @@
  *
  * A row is a few lines of shell, run in a scratch folder of its own with an empty out/. There p.yaml is a pipeline on a tiny
  * model; $V is the command line, $R runs p.yaml for two steps, `copy` makes a copy m of the model and points p.yaml at it. */
+#include "../unit/torch_file.h"
 #include "check.h"
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#define EVIL VQP_BUILD_DIR "/tests/evil.bin"
 
 struct row {
     const char *what, *shell;
@@ -18,6 +21,7 @@ static const char prelude[] =
     "V='" VQP_BUILD_DIR "/bin/vqpipe'; S='" VQP_SOURCE_DIR
     "'; M=$S/tests/golden/models/tiny; T=$S/models/postcards/tokenizer\n"
     "R=\"$V run p.yaml -q --steps 2 -o out/x.png\"; W=m/transformer/diffusion_pytorch_model.safetensors\n"
+    "B=m/transformer/diffusion_pytorch_model.bin; D=$S/tests/unit/samples\n"
     "yaml() { cat > p.yaml <<END\n"
     "vqpipe: 1\n"
     "model: $1\n"
@@ -150,6 +154,8 @@ static void model_files(void)
         {"21 strict and all used", "$R --strict", 0, NULL},
         {"21 a tensor more than needed", "copy; spare; $V run p.yaml --steps 2 -o out/x.png", 0, "spare"},
         {"21 and strict", "copy; spare; $R --strict", 3, "spare"},
+        {"10 a dtype of no use that nothing needs",
+         "copy; spare; replace '\"spare\":{\"dtype\":\"F32\"' '\"spare\":{\"dtype\":\"U32\"' $W; $R --strict", 0, NULL},
         {"22 NaN in a weight",
          "copy; printf '\\377\\377\\377\\177' | dd of=$W bs=1 seek=$(($(stat -c %s $W) - 4)) conv=notrunc 2>/dev/null; "
          "$R",
@@ -177,11 +183,98 @@ static void model_files(void)
     RUN_ROWS(rows);
 }
 
+/* A PyTorch file that asks for a function to be called, and one with what a copy of it is short of. */
+static void write_evil(void)
+{
+    static struct zip z;
+    struct bytes p = {.n = 0};
+    put(&p, "\x80\x02", 2);
+    put_global(&p, "posix system");
+    put_text(&p, "touch /tmp/vqp-fault-was-here");
+    put(&p, "\x85R.", 3);
+    zip_add(&z, "evil/data.pkl", p.at, p.n);
+    zip_finish(&z);
+    FILE *f = fopen(EVIL, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    CU_ASSERT_EQUAL(fwrite(z.b.at, 1, z.b.n, f), z.b.n);
+    CU_ASSERT_EQUAL(fclose(f), 0);
+}
+
+static void formats(void)
+{
+    static const struct row rows[] = {
+        {"25 an index that leads out",
+         "copy; mv $W x.safetensors; echo '{\"weight_map\":{\"out.bias\":\"../../x.safetensors\"}}' > $W.index.json; "
+         "$R",
+         3, "index.json: tensor \"out.bias\""},
+        {"25 shards", "copy; mv $W m/transformer/x; echo '{\"weight_map\":{\"out.bias\":\"x\"}}' > $W.index.json; $R",
+         0, NULL},
+        {"25 a shard missing", "copy; rm $W; echo '{\"weight_map\":{\"out.bias\":\"x\"}}' > $W.index.json; $R", 3,
+         "transformer/x: cannot be opened"},
+        {"26 a pickle that wants a shell",
+         "copy; rm $W; cp " EVIL " $B; $R; c=$?; [ ! -e /tmp/vqp-fault-was-here ]; exit $c", 3,
+         "it asks for 'posix.system'"},
+        {"28 a PyTorch file cut short", "copy; rm $W; head -c 1000 $D/module.bin > $B; $R", 3, "no end record"},
+        {"38 a PyTorch file with a byte flipped",
+         "copy; rm $W; cp $D/module.bin $B; printf x | dd of=$B bs=1 seek=70 conv=notrunc 2>/dev/null; $R", 3,
+         "CRC-32"},
+        {"19 a PyTorch file of another model", "copy; rm $W; cp $D/module.bin $B; $R", 3, "no tensor"},
+        {"39 a file of an old torch", "copy; rm $W; cp $D/legacy.pth $B; $R", 3, "older than 1.6"},
+        {"39 safetensors called .bin", "copy; mv $W $B; $R", 0, NULL},
+        {"39 a pointer of Git LFS",
+         "copy; printf 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n' > $W; $R", 3, "Git LFS"},
+        {"a variant that is not there", "$R --variant fp16", 3, "no file of the variant 'fp16'"},
+        {"a variant for one component",
+         "copy; cp $W m/transformer/model.fp16.safetensors; : > $W; $R --set components.denoiser.variant=fp16", 0,
+         NULL},
+        {"a variant that is a path", "$R --variant ../x", 2, "variant '../x'"},
+        {"half precision where there is nothing else", "copy; mv $W m/transformer/model.fp16.safetensors; $R", 0, NULL},
+        {"the files taken are named",
+         "$V run p.yaml -v --steps 2 -o x.png 2>&1 | grep -q 'denoiser: took .*/diffusion_pytorch_model.safetensors'",
+         0, NULL},
+        {"init writes what run takes",
+         "copy; cp -rL $T m/tokenizer; $V init m > d.yaml; for f in m d.yaml; do $V run $f -q --backend reference -p "
+         "sun --steps "
+         "2 -o $f.ids.npy; done; cmp m.ids.npy d.yaml.ids.npy",
+         0, NULL},
+        {"init and validate", "copy; cp -rL $T m/tokenizer; $V validate m -q --backend reference | grep -q '^denoiser'",
+         0, NULL},
+        {"init of nothing", "$V init nothing", 2, "nothing: No such file"},
+        {"init of another pipeline", "copy; replace VQDiffusionPipeline AmusedPipeline m/model_index.json; $V init m",
+         3, "AmusedPipeline"},
+        {"init into a full disk", "copy; cp -rL $T m/tokenizer; $V init m > /dev/full", 6, "No space left"},
+        {"convert there and back",
+         "copy; cp -rL $T m/tokenizer; for t in f32 bf16 f16; do $V convert m $t -q --type $t; $V run $t -q --backend "
+         "reference -p "
+         "sun --steps 2 -o $t.ids.npy || exit 1; done; [ -f f16/tokenizer/merges.txt ]",
+         0, NULL},
+        {"convert without a target", "$V convert m", 2, "DST is missing"},
+        {"convert with one too many", "$V convert m n o", 2, "'o' is one argument too many"},
+        {"convert to an unknown type", "$V convert $M n --type f8", 2, "--type: 'f8'"},
+        {"convert onto a folder with something in it",
+         "copy; cp -rL $T m/tokenizer; $V convert m n -q && $V convert m n -q", 6, "is there already"},
+        {"22 convert NaN",
+         "copy; cp -rL $T m/tokenizer; printf '\\377\\377\\377\\177' | dd of=$W bs=1 seek=$(($(stat -c %s $W) - 4)) "
+         "conv=notrunc "
+         "2>/dev/null; $V convert m out/m -q --type f16",
+         3, "NaN"},
+        {"convert stopped by SIGINT leaves nothing",
+         "copy; cp -rL $T m/tokenizer; header '{\"a\":{\"dtype\":\"F32\",\"shape\":[250000000],\"data_offsets\":[0,"
+         "1000000000]}}' 0; truncate -s $((1000000000 + $(stat -c %s $W))) $W; $V convert m out/m -q --type f16 & "
+         "p=$!; sleep "
+         "0.4; kill -INT $p; wait $p; c=$?; [ -z \"$(ls out)\" ] && exit $c",
+         130, NULL},
+    };
+    write_evil();
+    RUN_ROWS(rows);
+}
+
 static void descriptors(void)
 {
     static const struct row rows[] = {
         {"not there", "$V run nothing.yaml", 2, "nothing.yaml"},
-        {"a folder", "$V run $M -o out/x.png", 2, "directory"},
+        {"a folder that is no model", "$V run . -o out/x.png", 2, "directory without a model"},
+        {"a model folder without a tokenizer", "$V run $M -o out/x.png", 3, "no folder 'tokenizer'"},
         {"40 anchor", "printf 'vqpipe: 1\\nrun: &a {}\\n' > p.yaml; $R", 2, "p.yaml:2:6"},
         {"40 alias", "printf 'vqpipe: 1\\nrun: *a\\n' > p.yaml; $R", 2, "p.yaml:2:6"},
         {"41 deep", "(printf 'vqpipe: 1\\na: '; head -c 100000 /dev/zero | tr '\\0' '[') > p.yaml; $R", 2, "p.yaml:2:"},
@@ -410,7 +503,7 @@ static void prompts_and_flags(void)
         {"89 a value for a switch", "$R --json=yes", 2, "--json takes no value"},
         {"89 an option of another sub-command", "$V plugins --dump x", 2, "--dump"},
         {"89 two descriptors", "$R p.yaml", 2, "too many"},
-        {"89 no descriptor", "$V run -p x", 2, "FILE.yaml is missing"},
+        {"89 no descriptor", "$V run -p x", 2, "FILE.yaml|DIR is missing"},
         {"89 --set without =", "$R --set run.steps", 2, "--set: 'run.steps'"},
         {"89 a device without backend", "$R --backend :1", 2, "--backend"},
         {"a long run says how long",
@@ -461,7 +554,8 @@ static void prompts_and_flags(void)
         {"bench into nowhere", "$V bench p.yaml -q -o none/x.png", 6, "none"},
         {"89 a misspelt sub-command", "$V rum p.yaml", 2, "'run'"},
         {"help of every sub-command",
-         "for c in run validate program plugins inspect devices bench; do $V $c --help | grep -q Example: || exit 1; "
+         "for c in run validate program plugins inspect devices bench init convert; do $V $c --help | grep -q Example: "
+         "|| exit 1; "
          "done",
          0, NULL},
         {"90 a flag beats --set beats the file",
@@ -598,6 +692,7 @@ int main(void)
 {
     static const struct vqp_case cases[] = {
         {"model files", model_files},
+        {"formats", formats},
         {"descriptors", descriptors},
         {"plugins", plugins},
         {"outputs and signals", outputs},

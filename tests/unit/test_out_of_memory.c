@@ -100,7 +100,7 @@ static vqp_status open_weights(struct vqp_error *err)
     vqp_status status = vqp_weight_cache_create(&c, err);
     if (status)
         return status;
-    status = vqp_weights_open(c, scratch_dir, &w, err);
+    status = vqp_weights_open(c, scratch_dir, NULL, &w, err);
     if (!status)
         vqp_weights_close(c, w);
     vqp_weight_cache_destroy(c);

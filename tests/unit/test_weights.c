@@ -2,6 +2,7 @@
 #include "scratch.h"
 #include "weights.h"
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -41,7 +42,7 @@ static void refused(const char *dir, vqp_status status, const char *part)
     struct vqp_weights *w = NULL;
     struct vqp_error err = {0};
     unsigned before = open_files();
-    CU_ASSERT_EQUAL(vqp_weights_open(cache, dir, &w, &err), status);
+    CU_ASSERT_EQUAL(vqp_weights_open(cache, dir, NULL, &w, &err), status);
     CU_ASSERT_EQUAL(err.code, status);
     CU_ASSERT_PTR_NULL(w);
     CHECK_STR_HAS(err.msg, dir);
@@ -53,8 +54,8 @@ static void missing(void)
 {
     refused(scratch("nowhere"), VQP_E_IO, "No such file or directory");
     mkdir(scratch("hollow"), 0755);
-    refused(scratch("hollow"), VQP_E_IO, "neither diffusion_pytorch_model.safetensors nor model.safetensors");
-    refused(scratch_write("plain", "x", 1), VQP_E_IO, "is no folder");
+    refused(scratch("hollow"), VQP_E_IO, "holds no weights: neither diffusion_pytorch_model, model nor pytorch_model");
+    refused(scratch_write("plain", "x", 1), VQP_E_FORMAT, "has 1 bytes, a safetensors file has at least 8");
     mkdir(scratch("dangling"), 0755);
     CU_ASSERT_EQUAL(symlink("/nonexistent/file", scratch("dangling/model.safetensors")), 0);
     refused(scratch("dangling"), VQP_E_IO, "model.safetensors: cannot be opened: No such file");
@@ -97,7 +98,108 @@ static void malformed(void)
             VQP_E_FORMAT, "tensor \"a\": ends at byte 8 of the data, the file has 7");
     mkdir(scratch("zip"), 0755);
     scratch_write("zip/model.safetensors", "PK\3\4\24\0\0\0\0\0\0\0", 12); /* a torch file under the wrong name */
-    refused(scratch("zip"), VQP_E_FORMAT, "is it a safetensors file?");
+    refused(scratch("zip"), VQP_E_FORMAT, "no end record closes the archive");
+}
+
+/* Row 39, and what else people end up with under a model file's name. */
+static void something_else(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *says;
+    } rows[] = {
+        {"\x80\x02\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8\x50\x19.\x80\x02M\xE9\x03.", 21, "a torch older than 1.6"},
+        {"\x80\x04K\x01.", 5, "a bare pickle"},
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", 57, "a pointer of Git LFS"},
+        {"<!DOCTYPE html>", 15, "a web page"},
+        {"GGUF\3\0\0\0", 8, "a GGUF file"},
+        {"\x1F\x8B\x08\0\0\0\0\0\0\0", 10, "is compressed"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        mkdir(scratch("else"), 0755);
+        scratch_write("else/pytorch_model.bin", rows[i].bytes, rows[i].n);
+        refused(scratch("else"), VQP_E_FORMAT, rows[i].says);
+    }
+    refused(VQP_SOURCE_DIR "/tests/unit/samples/legacy.pth", VQP_E_FORMAT, "a torch older than 1.6");
+    char tar[512] = "pickle";
+    memcpy(tar + 257, "ustar", 5);
+    scratch_write("else/pytorch_model.bin", tar, sizeof tar);
+    refused(scratch("else"), VQP_E_FORMAT, "a torch older than 0.1.10");
+    /* The other way round: safetensors under PyTorch's name, with a header whose length begins like gzip. */
+    struct vqp_weights *w;
+    struct vqp_error err;
+    size_t length = 0x8B1F;
+    char *header = malloc(length + 1);
+    snprintf(header, length + 1, "%-*s", (int)length,
+             "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}");
+    write_model("renamed", "diffusion_pytorch_model.bin", header, "x", 1);
+    free(header);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, scratch("renamed"), NULL, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL(vqp_weights_count(w), 1);
+    vqp_weights_close(cache, w);
+}
+
+static void pytorch_file(void)
+{
+    struct vqp_weights *w, *again;
+    struct vqp_error err;
+    static const char path[] = VQP_SOURCE_DIR "/tests/unit/samples/nested.pth";
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, path, NULL, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL(vqp_weights_open(cache, path, NULL, &again, &err), VQP_OK);
+    CU_ASSERT_PTR_EQUAL(w, again);
+    vqp_weights_close(cache, again);
+    const struct vqp_tensor *t = vqp_weights_find(w, "transposed");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+    CU_ASSERT_EQUAL(vqp_weights_check_finite(w, t, &err), VQP_OK);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(t->data);
+    CU_ASSERT_EQUAL(((const float *)t->data)[1], 6.0f);
+    t = vqp_weights_find(w, "model.weight");
+    CU_ASSERT_EQUAL(vqp_weights_ready(w, t, &err), VQP_OK);
+    vqp_weights_drop(w, t);
+    CU_ASSERT_EQUAL(((const float *)t->data)[5], 5.0f); /* read from the file again */
+    vqp_weights_close(cache, w);
+}
+
+static void shard(const char *file, const char *tensor, float value)
+{
+    char header[200];
+    snprintf(header, sizeof header, "{\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", tensor);
+    write_model("shards", file, header, &value, 4);
+}
+
+static void shards(void)
+{
+    static const char map[] = "{\"weight_map\":{\"b\":\"1.safetensors\",\"a\":\"2.safetensors\"}}";
+    struct vqp_weights *w, *again;
+    struct vqp_error err;
+    uint64_t bytes;
+    shard("1.safetensors", "b", 1);
+    shard("2.safetensors", "a", 2);
+    scratch_write("shards/model.safetensors.index.json", map, strlen(map));
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, scratch("shards"), NULL, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL(vqp_weights_open(cache, scratch("shards"), NULL, &again, &err), VQP_OK);
+    CU_ASSERT_PTR_EQUAL(w, again);
+    vqp_weights_close(cache, again);
+    CHECK_STR_HAS(vqp_weights_file(w), "shards/model.safetensors.index.json");
+    CHECK_STR_HAS(vqp_weights_part(w, 1, &bytes), "shards/2.safetensors");
+    CU_ASSERT_PTR_NULL(vqp_weights_part(w, 2, &bytes));
+    CU_ASSERT_EQUAL(vqp_weights_count(w), 2);
+    CU_ASSERT_STRING_EQUAL(vqp_weights_at(w, 0)->name, "a");
+    CU_ASSERT_EQUAL(*(const float *)vqp_weights_find(w, "a")->data, 2.0f);
+    CU_ASSERT_EQUAL(*(const float *)vqp_weights_find(w, "b")->data, 1.0f);
+    vqp_weights_close(cache, w);
+    shard("2.safetensors", "a", NAN);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, scratch("shards"), NULL, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL(vqp_weights_check_finite(w, vqp_weights_find(w, "a"), &err), VQP_E_FORMAT);
+    CHECK_STR_HAS(err.msg, "shards/2.safetensors: tensor \"a\" has NaN"); /* the file, not the index */
+    vqp_weights_close(cache, w);
+    shard("2.safetensors", "b", 2);
+    refused(scratch("shards"), VQP_E_FORMAT, "tensor \"b\" is in two of its files");
+    shard("2.safetensors", "c", 2);
+    refused(scratch("shards"), VQP_E_FORMAT, "tensor \"a\" is not in ");
+    CU_ASSERT_EQUAL(remove(scratch("shards/2.safetensors")), 0);
+    refused(scratch("shards"), VQP_E_IO, "2.safetensors: cannot be opened");
 }
 
 static void look_up(void)
@@ -105,7 +207,7 @@ static void look_up(void)
     struct vqp_weights *w;
     struct vqp_error err;
     const char *dir = small_model("lookup");
-    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, NULL, &w, &err), VQP_OK);
     CHECK_STR_HAS(vqp_weights_file(w), "lookup/model.safetensors");
     CU_ASSERT_EQUAL(vqp_weights_count(w), 3);
     CU_ASSERT_STRING_EQUAL(vqp_weights_at(w, 0)->name, "w");
@@ -130,7 +232,7 @@ static void preferred_name(void)
     write_model("both", "model.safetensors", text, "x", 1);
     snprintf(text, sizeof text, header, "first");
     const char *dir = write_model("both", "diffusion_pytorch_model.safetensors", text, "x", 1);
-    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, NULL, &w, &err), VQP_OK);
     CU_ASSERT_PTR_NOT_NULL(vqp_weights_find(w, "first"));
     vqp_weights_close(cache, w);
 }
@@ -157,9 +259,9 @@ static void shared(void)
     const char *dir = small_model("shared");
     CU_ASSERT_EQUAL(symlink(dir, scratch("alias")), 0);
     vqp_weight_cache_on_unmap(cache, on_unmap, &seen);
-    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, &a, &err), VQP_OK);
-    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, &b, &err), VQP_OK);
-    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, scratch("alias"), &c, &err), VQP_OK);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, NULL, &a, &err), VQP_OK);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, NULL, &b, &err), VQP_OK);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, scratch("alias"), NULL, &c, &err), VQP_OK);
     CU_ASSERT(a == b && b == c);
     for (uint32_t i = 0; i < 3; i++)
         seen.expected[i] = vqp_weights_at(a, i)->data;
@@ -182,14 +284,14 @@ static void changed_file(void)
     char path[200];
     const char *dir = small_model("changed");
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
-    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, &old, &err), VQP_OK);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, NULL, &old, &err), VQP_OK);
     CU_ASSERT_EQUAL(utimensat(AT_FDCWD, path, times, 0), 0);
-    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, &new, &err), VQP_OK);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, NULL, &new, &err), VQP_OK);
     CU_ASSERT_PTR_NOT_EQUAL(old, new);
     vqp_weights_close(cache, old);
     times[1].tv_nsec = 3; /* one nanosecond is enough */
     CU_ASSERT_EQUAL(utimensat(AT_FDCWD, path, times, 0), 0);
-    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, &old, &err), VQP_OK);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, NULL, &old, &err), VQP_OK);
     CU_ASSERT_PTR_NOT_EQUAL(old, new);
     vqp_weights_close(cache, old);
     vqp_weights_close(cache, new);
@@ -211,7 +313,7 @@ static void scan(const char *dtype, size_t width, uint32_t ordinary, uint32_t bi
              LONG, LONG * width);
     const char *dir = write_model("scan", "model.safetensors", header, data, LONG * width);
     free(data);
-    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, NULL, &w, &err), VQP_OK);
     vqp_status status = vqp_weights_check_finite(w, vqp_weights_at(w, 0), &err);
     CU_ASSERT_EQUAL(status, part ? VQP_E_FORMAT : VQP_OK);
     CU_ASSERT_EQUAL(vqp_weights_check_finite(w, vqp_weights_at(w, 0), &err), status);
@@ -257,7 +359,7 @@ static void remembered(void)
     static const uint32_t nan = 0x7FC00000;
     const char *dir = small_model("remembered");
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
-    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, NULL, &w, &err), VQP_OK);
     const struct vqp_tensor *last = vqp_weights_find(w, "w"), *first = vqp_weights_find(w, "w.2");
     CU_ASSERT_EQUAL(vqp_weights_check_finite(w, last, &err), VQP_OK);
     struct stat st;
@@ -278,7 +380,7 @@ static void *open_and_close(void *arg)
     for (int i = 0; i < 300; i++) {
         struct vqp_weights *w = NULL;
         struct vqp_error err;
-        if (vqp_weights_open(cache, arg, &w, &err)) {
+        if (vqp_weights_open(cache, arg, NULL, &w, &err)) {
             failures++;
             continue;
         }
@@ -312,7 +414,7 @@ static void real_model(void)
     static const char dir[] = VQP_SHARED_DIR "/models/postcards/transformer";
     if (access(dir, R_OK))
         SKIP("%s is not there", dir);
-    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, &w, &err), VQP_OK);
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, NULL, &w, &err), VQP_OK);
     CU_ASSERT_EQUAL(vqp_weights_count(w), 231);
     const struct vqp_tensor *t = vqp_weights_find(w, "latent_image_embedding.emb.weight");
     CU_ASSERT_PTR_NOT_NULL_FATAL(t);
@@ -334,6 +436,9 @@ int main(void)
         {"refuses pipes, folders and devices without blocking", not_regular},
         {"refuses an unreadable file with errno's text", unreadable},
         {"refuses malformed files", malformed},
+        {"says what a file is that is no model file", something_else},
+        {"opens a PyTorch file", pytorch_file},
+        {"opens shards as one, and refuses those that do not fit together", shards},
         {"finds tensors by name and lists them in order", look_up},
         {"prefers diffusion_pytorch_model.safetensors", preferred_name},
         {"maps a file once and unmaps it at the last close", shared},

@@ -59,7 +59,8 @@ VQP_EXPORT void vqpipe_context_destroy(vqpipe_context *ctx);
 
 /* ---- pipeline --------------------------------------------------------------------------------------------------- */
 
-/* Reads and checks a descriptor (docs/pipeline-yaml.md). No plugin is loaded and no model file touched. */
+/* Reads and checks a descriptor (docs/pipeline-yaml.md), or the folder of a model (docs/models.md), which is run by the descriptor
+ * that vqpipe_describe_model writes. No plugin is loaded and no weights are touched. */
 VQP_EXPORT vqp_status vqpipe_open(vqpipe_context *ctx, const char *descriptor, vqpipe **out, struct vqp_error *err);
 VQP_EXPORT void vqpipe_close(vqpipe *pipe);
 
@@ -271,6 +272,24 @@ VQP_EXPORT void vqpipe_bench_describe(const vqpipe_bench *b, struct vqpipe_bench
 VQP_EXPORT const struct vqpipe_bench_op *vqpipe_bench_at(const vqpipe_bench *b, uint32_t i);
 VQP_EXPORT void vqpipe_bench_destroy(vqpipe_bench *b);
 
+/* ---- converting ------------------------------------------------------------------------------------------------- */
+
+struct vqpipe_convert_params {
+    uint32_t struct_size;
+    uint32_t type;           /* VQP_F32, VQP_F16 or VQP_BF16 for every float tensor; 0: each keeps its own */
+    int32_t allow_nonfinite; /* nonzero: NaN and infinity are accepted */
+    uint32_t reserved;
+    const char *variant; /* which files to take (docs/models.md); NULL: the usual choice */
+    /* Called after every piece: bytes of the source read so far and in all. Nonzero stops: VQP_E_CANCELLED. */
+    int32_t (*progress)(void *ctx, const char *part, uint64_t done, uint64_t total);
+    void *progress_ctx;
+};
+/* Writes the model in the folder `src` to a new folder `dst`: safetensors in the diffusers layout, configs copied. One pass; memory
+ * is bounded by the largest tensor. `dst` appears when all is written, or not at all. A tensor with a value beyond the type's range is
+ * kept as float32, with a warning. params may be NULL. */
+VQP_EXPORT vqp_status vqpipe_convert(vqpipe_context *ctx, const char *src, const char *dst,
+                                     const struct vqpipe_convert_params *params, struct vqp_error *err);
+
 /* ---- looking inside --------------------------------------------------------------------------------------------- */
 
 /* Every plugin file that the search met, in search order. */
@@ -301,6 +320,8 @@ VQP_EXPORT void vqpipe_each_device(vqpipe_context *ctx, void (*each)(void *user,
 VQP_EXPORT const char *vqpipe_plugin_dir(vqpipe_context *ctx, uint32_t i);
 /* The component of that name, NULL where there is none. */
 VQP_EXPORT const struct vqp_component *vqpipe_find_component(vqpipe_context *ctx, const char *name);
+/* [any-thread] A commented descriptor for the model in the folder `dir`, as text to f. */
+VQP_EXPORT vqp_status vqpipe_describe_model(const char *dir, FILE *f, struct vqp_error *err);
 /* What the pipeline would do: every effective key with its value and where it comes from, one line each. */
 VQP_EXPORT vqp_status vqpipe_print_settings(vqpipe *pipe, FILE *f, struct vqp_error *err);
 /* The effective value of one key as text ("run.steps" -> "100"), owned by the pipeline until the next call; NULL if unknown. */
