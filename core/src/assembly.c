@@ -1,4 +1,5 @@
 #include "assembly.h"
+#include "inside.h"
 #include "options.h"
 #include "shape.h"
 #include "text.h"
@@ -244,7 +245,9 @@ static vqp_status create_component(struct vqp_assembly *a, uint32_t iface, struc
         return st;
     inst->use = use->text;
     inst->variant = variant ? variant->text : a->settings.variant;
-    if (path && !(inst->path = vqp_settings_path(arena_of(a), path, a->settings.model)))
+    if (path && (inst->path = vqp_settings_path(arena_of(a), path, a->settings.model)))
+        inst->path = vqp_inside_path(arena_of(a), inst->path);
+    if (path && !inst->path)
         return vqp_fail(err, VQP_E_NOMEM, "components: out of memory");
     struct vqp_section noted = {&a->parts, section};
     vqp_settings_settled(&noted, "use", use->text, vqp_origin_text(&use->at, at, sizeof at));

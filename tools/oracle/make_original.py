@@ -4,7 +4,8 @@
     make_original.py MODEL_DIR OUT.pth [--codes N] [--codec OUT_VQ.pth [--codec-kind ema|vqgan|gumbel|ffhq]] [--seed N]
 
 MODEL_DIR has diffusers' layout (make_model.py). OUT.pth is what that program's training writes: `model` with everything, `ema` with the
-transformer alone, and an optimizer's state. The transformer's weights in `model` are wrong on purpose: a reader must take `ema`.
+transformer alone, and an optimizer's state. Some of the transformer's weights in `model` are wrong on purpose: a reader must take
+`ema`.
 --codes N gives the VQ-VAE N codes, of which the model uses its own number, and writes the map taming_vqvae_K.pt beside OUT.pth as the
 original has it: for each of the N codes which of the K it became. --codec puts the VQ-VAE into a file of its own. Needs torch.
 """
@@ -183,8 +184,8 @@ def main():
         ema["empty_text_embed"] = v.double()
     steps = torch.zeros(next(v.shape[0] for k, v in ema.items() if k.endswith("blocks.0.ln1.emb.weight")))
     ema |= {"log_at": steps, "Lt_history": steps, "Lt_count": steps}
-    wrong = torch.zeros(1)
-    model = {f"transformer.{k}": wrong.expand(v.shape) if k.startswith("transformer.") else v for k, v in ema.items()}
+    wrong = ("transformer.content_emb.", "transformer.to_logits.")
+    model = {"transformer." + k: torch.zeros_like(v) if k.startswith(wrong) else v for k, v in ema.items()}
     codec, mapping = codec_part(a.model, a.codes, rng)
     codec = name_codebook(codec, a.codec_kind)
     if a.codec:
