@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Write a model folder as a checkpoint of microsoft/VQ-Diffusion: the same values under that program's names.
 
-    make_original.py MODEL_DIR OUT.pth [--codes N] [--codec OUT_VQ.pth [--codec-kind ema|vqgan|gumbel|ffhq]] [--seed N]
+    make_original.py MODEL_DIR OUT.pth [--codes N] [--codec OUT_VQ.pth] [--codec-kind ema|vqgan|gumbel|ffhq]
+                     [--decoder-only] [--seed N]
 
 MODEL_DIR has diffusers' layout (make_model.py). OUT.pth is what that program's training writes: `model` with everything, `ema` with the
 transformer alone, and an optimizer's state. Some of the transformer's weights in `model` are wrong on purpose: a reader must take
 `ema`.
 --codes N gives the VQ-VAE N codes, of which the model uses its own number, and writes the map taming_vqvae_K.pt beside OUT.pth as the
-original has it: for each of the N codes which of the K it became. --codec puts the VQ-VAE into a file of its own. Needs torch.
+original has it: for each of the N codes which of the K it became. --codec puts the VQ-VAE into a file of its own; --codec-kind says which of the four it is;
+--decoder-only leaves out its encoder. Needs torch.
 """
 import argparse
 import json
@@ -176,6 +178,7 @@ def main():
     a.add_argument("--codes", type=int, default=0)
     a.add_argument("--codec")
     a.add_argument("--codec-kind", choices=["ema", "vqgan", "gumbel", "ffhq"], default="ema")
+    a.add_argument("--decoder-only", action="store_true")
     a.add_argument("--seed", type=int, default=0)
     a = a.parse_args()
     rng = np.random.Generator(np.random.PCG64(a.seed))
@@ -188,6 +191,8 @@ def main():
     model = {"transformer." + k: torch.zeros_like(v) if k.startswith(wrong) else v for k, v in ema.items()}
     codec, mapping = codec_part(a.model, a.codes, rng)
     codec = name_codebook(codec, a.codec_kind)
+    if a.decoder_only:
+        codec = {k: v for k, v in codec.items() if not k.startswith(("encoder.", "quant_conv."))}
     if a.codec:
         save_codec(a.codec, codec, a.codec_kind)
     else:

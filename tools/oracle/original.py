@@ -98,7 +98,7 @@ def build_codec(a, transformer):
             m = kind(ddconfig=dd, lossconfig=nothing, n_embed=book.shape[0], embed_dim=c["vq_embed_dim"], **more)
             mine = {k: v.float() for k, v in sd.items() if "quantize.proj" not in k}
             missing = m.load_state_dict(mine, strict=False).missing_keys
-            assert not [k for k in missing if "quantize.proj" not in k], missing
+            assert not [k for k in missing if not k.startswith(("quantize.proj", "encoder.", "quant_conv."))], missing
             return m
 
     return Codec(token_shape=[side, side], num_tokens=book.shape[0], quantize_number=c["num_vq_embeddings"] if a.map else 0,
