@@ -256,17 +256,11 @@ int vqp_inside_config(const char *path, struct vqp_arena *a, const char **folder
         return 1;
     int here = vqp_inside_open(c, path, &in, folder, status, err);
     if (here && !*status) {
-        int absent = !in.list.tensors;
-        if (absent && is_folder(*folder))
-            *folder = vqp_arena_strdup(a, *folder);
-        else
-            *config = absent ? json_object() : vqp_original_config(&in.list, part);
-        if (*config)
-            *folder = NULL;
-        if (!*config && !*folder)
+        if (in.file && !(*config = vqp_original_config(&in.list, part)))
             *status = no_memory(path, err);
-        if (in.file)
-            vqp_weights_close(c, in.file);
+        const char *beside = *folder;
+        *folder = beside && is_folder(beside) ? vqp_arena_strdup(a, beside) : NULL;
+        vqp_weights_close(c, in.file);
         vqp_arena_free(&in.arena);
     }
     vqp_weight_cache_destroy(c);

@@ -19,7 +19,8 @@ struct vqp_inside {
  * in the folder of that name beside it: *folder, in the arena, and no file. A file that is a VQ-VAE alone is its own part. */
 int vqp_inside_open(struct vqp_weight_cache *c, const char *path, struct vqp_inside *out, const char **folder,
                     vqp_status *status, struct vqp_error *err);
-/* The config that the part's folder would have: 0 where `path` leads into no checkpoint, or to *folder (in `a`). */
+/* The config that the part's folder would have: 0 where `path` leads into no checkpoint, or to *folder (in `a`), or to learned null states
+ * that are nowhere, as a model need not have them. */
 int vqp_inside_config(const char *path, struct vqp_arena *a, const char **folder, json_t **config, vqp_status *status,
                       struct vqp_error *err);
 
