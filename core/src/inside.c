@@ -218,7 +218,10 @@ int vqp_inside_open(struct vqp_weight_cache *c, const char *path, struct vqp_ins
         return 0;
     if (!inside)
         strcpy(file, path);
-    if ((*status = vqp_weights_open_files(c, file, NULL, &out->file, err)))
+    *status = vqp_weights_open_files(c, file, NULL, &out->file, inside ? err : NULL);
+    if (*status && !inside)
+        *status = VQP_OK; /* whoever reads the file as what it is will say what is wrong */
+    if (!out->file)
         return inside;
     struct vqp_tensor_list l = list_of(out->file);
     if (!inside && !sole_part(&l, &part)) {
