@@ -524,6 +524,11 @@ static vqp_status apply_settings(struct vqp_assembly *a, struct vqp_error *err)
     a->encode_negative = a->guided && (!has_null || negative);
     if (a->guided && has_null && negative)
         vqp_context_log(a->ctx, VQP_LOG_WARN, "the negative prompt takes the place of the model's learned null text");
+    for (uint32_t i = 0; !a->denoiser.n_conds && i < run->prompt.n; i++)
+        if (*((const char *const *)run->prompt.items)[i]) {
+            vqp_context_log(a->ctx, VQP_LOG_WARN, "this model draws without a prompt; what it says changes nothing");
+            break;
+        }
     return VQP_OK;
 }
 

@@ -74,13 +74,13 @@ static vqp_status no_memory(const char *path, struct vqp_error *err)
     return vqp_fail(err, VQP_E_NOMEM, "%.240s: no memory left to open it", path);
 }
 
-/* The first of names that is there, in the first of folders (relative to the file's) that has one; NULL. */
+/* The first of names that is there, in the first of folders ("" or "X/", relative to the file's) that has one; NULL. */
 static const char *look(struct vqp_arena *a, const char *file, const char *const *folders, const char *const *names)
 {
     for (; *folders; folders++)
         for (const char *const *n = names; *n; n++) {
-            const char *path = beside(a, file, *folders);
-            if (path && (path = vqp_arena_printf(a, "%s/%s", path, *n)) && is_file(path))
+            const char *name = vqp_arena_printf(a, "%s%s", *folders, *n), *path = name ? beside(a, file, name) : NULL;
+            if (path && is_file(path))
                 return path;
         }
     return NULL;
@@ -90,7 +90,7 @@ static const char *look(struct vqp_arena *a, const char *file, const char *const
 static vqp_status map_codes(struct vqp_weight_cache *c, const char *checkpoint, struct vqp_inside *in, uint32_t used,
                             struct vqp_error *err)
 {
-    static const char *const folders[] = {".", "help_folder/statistics", "../../help_folder/statistics", NULL};
+    static const char *const folders[] = {"", "help_folder/statistics/", "../../help_folder/statistics/", NULL};
     char name[48];
     const char *names[] = {name, NULL};
     uint32_t codes = vqp_original_codebook(&in->list);
@@ -127,7 +127,7 @@ static vqp_status map_codes(struct vqp_weight_cache *c, const char *checkpoint, 
 static vqp_status open_codec(struct vqp_weight_cache *c, const char *checkpoint, struct vqp_inside *in,
                              struct vqp_error *err)
 {
-    static const char *const folders[] = {"taming_dvae", ".", NULL};
+    static const char *const folders[] = {"taming_dvae/", "", NULL};
     static const char *const names[] = {"ithq_vqvae.pth", "taming_f8_8192_openimages_last.pth",
                                         "vqgan_imagenet_f16_16384.pth", "vqgan_ffhq_f16_1024.pth", NULL};
     static const struct {

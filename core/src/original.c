@@ -210,7 +210,9 @@ vqp_status vqp_original_make(const struct vqp_original *o, struct vqp_tensor *t,
     if (t->data)
         return VQP_OK;
     if (!strcmp(s->from->file_dtype, "F64"))
-        return narrow(t, s->from->data, arena, err);
+        return s->row
+                   ? vqp_fail(err, VQP_E_FORMAT, "tensor \"%s\" is float64, which a codebook cannot be", s->from->name)
+                   : narrow(t, s->from->data, arena, err);
     if (s->row)
         return pick_rows(t, s, arena, err);
     t->data = (const char *)s->from->data + (s->third ? (s->third - 1) * t->bytes : 0);

@@ -2,14 +2,14 @@
 """Write a model folder as a checkpoint of microsoft/VQ-Diffusion: the same values under that program's names.
 
     make_original.py MODEL_DIR OUT.pth [--codes N] [--codec OUT_VQ.pth] [--codec-kind ema|vqgan|gumbel|ffhq]
-                     [--decoder-only] [--seed N]
+                     [--decoder-only] [--float32] [--seed N]
 
 MODEL_DIR has diffusers' layout (make_model.py). OUT.pth is what that program's training writes: `model` with everything, `ema` with the
 transformer alone, and an optimizer's state. Some of the transformer's weights in `model` are wrong on purpose: a reader must take
 `ema`.
 --codes N gives the VQ-VAE N codes, of which the model uses its own number, and writes the map taming_vqvae_K.pt beside OUT.pth as the
 original has it: for each of the N codes which of the K it became. --codec puts the VQ-VAE into a file of its own; --codec-kind says which of the four it is;
---decoder-only leaves out its encoder. Needs torch.
+--decoder-only leaves out its encoder. --float32 widens what is float16 in MODEL_DIR, as released checkpoints are. Needs torch.
 """
 import argparse
 import json
@@ -179,18 +179,23 @@ def main():
     a.add_argument("--codec")
     a.add_argument("--codec-kind", choices=["ema", "vqgan", "gumbel", "ffhq"], default="ema")
     a.add_argument("--decoder-only", action="store_true")
+    a.add_argument("--float32", action="store_true")
     a.add_argument("--seed", type=int, default=0)
     a = a.parse_args()
     rng = np.random.Generator(np.random.PCG64(a.seed))
     ema = transformer_part(a.model) | text_part(a.model)
     for v in load(os.path.join(a.model, "learned_classifier_free_sampling_embeddings")).values():
         ema["empty_text_embed"] = v.double()
+    if a.float32:
+        ema = {k: v.float() if v.dtype == torch.float16 else v for k, v in ema.items()}
     steps = torch.zeros(next(v.shape[0] for k, v in ema.items() if k.endswith("blocks.0.ln1.emb.weight")))
     ema |= {"log_at": steps, "Lt_history": steps, "Lt_count": steps}
     wrong = ("transformer.content_emb.", "transformer.to_logits.")
     model = {"transformer." + k: torch.zeros_like(v) if k.startswith(wrong) else v for k, v in ema.items()}
     codec, mapping = codec_part(a.model, a.codes, rng)
     codec = name_codebook(codec, a.codec_kind)
+    if a.float32:
+        codec = {k: v.float() for k, v in codec.items()}
     if a.decoder_only:
         codec = {k: v for k, v in codec.items() if not k.startswith(("encoder.", "quant_conv."))}
     if a.codec:
