@@ -105,10 +105,14 @@ static vqp_status read_part(struct diffusers *d, uint32_t i)
     if (!inside && (stat(path, &st) || !S_ISDIR(st.st_mode))) {
         if (!parts[i].needed)
             return VQP_OK;
-        return vqp_fail(d->err, VQP_E_IO, "%.160s: there is no folder %.160s, which %s needs; %s", m->dir, path,
-                        m->family,
-                        i == TOKENIZER ? "put the tokenizer of CLIP there, as in microsoft/vq-diffusion-ithq"
-                                       : "fetch the whole model");
+        return d->m->is_checkpoint
+                   ? vqp_fail(
+                         d->err, VQP_E_IO,
+                         "%.160s: there is no folder %.160s, which it needs; put the tokenizer of CLIP there, as in "
+                         "microsoft/vq-diffusion-ithq",
+                         m->dir, path)
+                   : vqp_fail(d->err, VQP_E_IO, "%.240s: has no folder '%s', which %s needs; fetch the whole model",
+                              m->dir, parts[i].name, m->family);
     }
     d->there[i] = 1;
     m->part[m->n_parts++] = (struct vqp_model_part){parts[i].name, path, parts[i].weights};
