@@ -185,6 +185,9 @@ static int inspect_name(const struct vqp_args *args, vqpipe_context *ctx)
         return 0;
     }
     print_component(s.component);
+    for (const struct vqp_component *const *c = p ? p->components : NULL; c && *c; c++)
+        if (*c != s.component && strcmp((*c)->name, s.component->name) == 0) /* of another interface */
+            print_component(*c);
     if (p)
         printf("from %s %s, %s\n", p->id, p->version, s.found.path);
     return 0;

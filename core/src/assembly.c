@@ -1,4 +1,5 @@
 #include "assembly.h"
+#include "inside.h"
 #include "options.h"
 #include "shape.h"
 #include "text.h"
@@ -244,7 +245,9 @@ static vqp_status create_component(struct vqp_assembly *a, uint32_t iface, struc
     if ((st = vqp_settings_core_key(map, section, "variant", &variant, err)))
         return st;
     inst->variant = variant ? variant->text : a->settings.variant;
-    if (path && !(inst->path = vqp_settings_path(arena_of(a), path, a->settings.model)))
+    if (path && (inst->path = vqp_settings_path(arena_of(a), path, a->settings.model)))
+        inst->path = vqp_inside_path(arena_of(a), inst->path);
+    if (path && !inst->path)
         return vqp_fail(err, VQP_E_NOMEM, "components: out of memory");
     struct vqp_section noted = {&a->parts, section};
     vqp_settings_settled(&noted, "use", use->text, vqp_origin_text(&use->at, at, sizeof at));
@@ -523,6 +526,11 @@ static vqp_status apply_settings(struct vqp_assembly *a, struct vqp_error *err)
     a->encode_negative = a->guided && (!has_null || negative);
     if (a->guided && has_null && negative)
         vqp_context_log(a->ctx, VQP_LOG_WARN, "the negative prompt takes the place of the model's learned null text");
+    for (uint32_t i = 0; !a->denoiser.n_conds && i < run->prompt.n; i++)
+        if (*((const char *const *)run->prompt.items)[i]) {
+            vqp_context_log(a->ctx, VQP_LOG_WARN, "this model draws without a prompt; what it says changes nothing");
+            break;
+        }
     return VQP_OK;
 }
 

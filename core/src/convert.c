@@ -1,5 +1,6 @@
 #include "context.h"
 #include "half.h"
+#include "inside.h"
 #include "json.h"
 #include "model_folder.h"
 #include "outfolder.h"
@@ -227,6 +228,30 @@ static vqp_status copy_configs(struct conversion *c, struct vqp_arena *a, const 
     return status;
 }
 
+/* The config that a part within a checkpoint would have; 0 where the part is a folder, *from then being it. */
+static int write_config(struct conversion *c, struct vqp_arena *a, const struct vqp_model_part *part, const char *to,
+                        const char **from, vqp_status *status)
+{
+    json_t *config;
+    const char *folder;
+    if (!vqp_inside_config(part->path, a, &folder, &config, status, c->err)) {
+        *from = folder ? folder : part->path;
+        return 0;
+    }
+    const char *path =
+        vqp_arena_printf(a, "%s/%s", to, strcmp(part->name, "scheduler") ? "config.json" : "scheduler_config.json");
+    struct vqp_outfile out;
+    if (!*status)
+        *status = path ? vqp_outfile_open(&out, path, c->err) : no_memory(c);
+    if (!*status) {
+        json_dumpf(config, out.f, JSON_INDENT(2)); /* commit looks at the stream's error flag */
+        fputc('\n', out.f);
+        *status = vqp_outfile_commit(&out, c->err);
+    }
+    json_decref(config);
+    return 1;
+}
+
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
 static vqp_status convert_part(struct conversion *c, struct vqp_arena *a, const struct vqp_model_part *part,
@@ -238,7 +263,10 @@ static vqp_status convert_part(struct conversion *c, struct vqp_arena *a, const 
         return no_memory(c);
     if (mkdir(folder, 0755))
         return vqp_fail(c->err, VQP_E_OUTPUT, "%.240s: cannot be made", folder);
-    vqp_status status = copy_configs(c, a, part->path, folder);
+    const char *from;
+    vqp_status status = VQP_OK;
+    if (!write_config(c, a, part, folder, &from, &status))
+        status = copy_configs(c, a, from, folder);
     if (status || !file)
         return status;
     c->part = part->name;
@@ -279,7 +307,7 @@ static vqp_status convert_all(struct conversion *c, const struct vqp_model_folde
         status = vqp_outfolder_open(&out, dst, c->err);
     if (status)
         return status;
-    status = copy_configs(c, &a, m->dir, out.tmp);
+    status = m->is_checkpoint ? VQP_OK : copy_configs(c, &a, m->dir, out.tmp);
     for (uint32_t i = 0; !status && i < m->n_parts; i++)
         status = convert_part(c, &a, &m->part[i], out.tmp);
     if (!status)

@@ -287,7 +287,8 @@ static vqp_status check_plugin(const struct vqp_plugin *p, struct vqp_error *err
         if (s != VQP_OK)
             return s;
         for (uint32_t j = 0; j < i; j++)
-            if (!strcmp(p->components[i]->name, p->components[j]->name))
+            if (p->components[i]->iface == p->components[j]->iface &&
+                !strcmp(p->components[i]->name, p->components[j]->name))
                 return REFUSE(err, "two of its components are called '%s'", p->components[i]->name);
     }
     return VQP_OK;

@@ -1,4 +1,5 @@
 #include "options.h"
+#include "inside.h"
 #include "json.h"
 #include "text.h"
 #include <dirent.h>
@@ -302,8 +303,13 @@ static vqp_status load_config(struct filler *f, const char *dir, const struct co
     if (!c)
         return no_memory(f);
     c->dir = dir;
-    vqp_status s = find_config(f, dir, &c->file);
-    if (s == VQP_OK && c->file)
+    const char *folder = NULL;
+    vqp_status s = VQP_OK;
+    if (vqp_inside_config(dir, f->a->arena, &folder, &c->root, &s, f->err))
+        c->file = dir;
+    else
+        s = find_config(f, folder ? folder : dir, &c->file);
+    if (s == VQP_OK && c->file && !c->root)
         s = vqp_json_load(c->file, &c->root, f->err);
     if (s != VQP_OK)
         return s;

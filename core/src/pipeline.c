@@ -46,9 +46,10 @@ vqp_status vqpipe_open(vqpipe_context *ctx, const char *descriptor, vqpipe **out
     p->stale = VQP_STALE_PARTS;
     vqp_pipe_host_init(&p->host, ctx);
     descriptor = vqp_pipeline_file(descriptor, installed, sizeof installed);
-    int is_folder = stat(descriptor, &info) == 0 && S_ISDIR(info.st_mode);
+    int is_there = stat(descriptor, &info) == 0;
+    int is_model = is_there && (S_ISDIR(info.st_mode) || (S_ISREG(info.st_mode) && vqp_model_is_file(descriptor)));
     vqp_status st =
-        is_folder ? read_folder(p, descriptor, err) : vqp_descriptor_read(&p->src.arena, descriptor, &p->src.root, err);
+        is_model ? read_folder(p, descriptor, err) : vqp_descriptor_read(&p->src.arena, descriptor, &p->src.root, err);
     /* One copy stays as written, so that overrides can be told from the file's own keys. */
     if (!st && !(p->src.as_written = vqp_node_copy(&p->src.arena, p->src.root)))
         st = vqp_fail(err, VQP_E_NOMEM, "pipeline: out of memory");
@@ -57,7 +58,7 @@ vqp_status vqpipe_open(vqpipe_context *ctx, const char *descriptor, vqpipe **out
     if (!st) {
         p->src.given = vqp_arena_strdup(&p->src.arena, descriptor);
         p->src.file = vqp_arena_strdup(&p->src.arena, path);
-        if (!is_folder)
+        if (!is_model)
             *strrchr(path, '/') = 0;
         p->src.dir = vqp_arena_strdup(&p->src.arena, *path ? path : "/");
         if (!p->src.given || !p->src.file || !p->src.dir)

@@ -226,9 +226,9 @@ static int by_name(const void *a, const void *b)
 static vqp_status list_tensors(struct walk *w, struct vqp_pickle_value *root)
 {
     struct vqp_pytorch *p = w->out;
-    if (root->kind != VQP_PICKLE_DICT)
+    if (root->kind != VQP_PICKLE_DICT && root->kind != VQP_PICKLE_TENSOR)
         return vqp_fail(w->err, VQP_E_FORMAT, "%.240s: holds no dict of tensors; save a state_dict", w->file);
-    vqp_status status = visit(w, root);
+    vqp_status status = root->kind == VQP_PICKLE_DICT ? visit(w, root) : descend(w, root, "tensor", 6);
     if (status)
         return status;
     qsort(p->tensors, p->count, sizeof *p->tensors, by_name);

@@ -15,7 +15,7 @@ struct vqp_pytorch {
 };
 /* Lists every tensor in name order. Dicts, lists and tuples within the file's dict give names joined by dots: a checkpoint
  * {"model": {"a.weight": T}, "ema": {...}, "optimizer": {"state": {0: {"step": T}}}} has "model.a.weight" and
- * "optimizer.state.0.step". What is no tensor is left out. The archive and the pickle are checked whole, of the storages only
+ * "optimizer.state.0.step". A file that is one tensor has it as "tensor". What is no tensor is left out. The archive and the pickle are checked whole, of the storages only
  * their places and sizes: one that nothing uses costs nothing. Tensors that lie as they are used point into `data`; the others have
  * no data until vqp_pytorch_ready. VQP_E_FORMAT with `file`; on failure there is nothing to free. */
 vqp_status vqp_pytorch_parse(const char *file, const void *data, uint64_t size, struct vqp_pytorch *out,

@@ -227,14 +227,20 @@ uint32_t vqp_registry_dirs(const struct vqp_registry *r, const char *const **dir
 
 /* ---- finding ---------------------------------------------------------------------------------------------------- */
 
-static const struct vqp_component *component_of(const struct vqp_plugin_entry *e, const char *name)
+/* The one of that interface, or else the first of that name: a plugin may give several parts of a pipeline one name. */
+static const struct vqp_component *component_of(const struct vqp_plugin_entry *e, uint32_t iface, const char *name)
 {
+    const struct vqp_component *first = NULL;
     if (!e->plugin || e->shadowed)
         return NULL;
-    for (const struct vqp_component *const *c = e->plugin->components; *c; c++)
-        if (!strcmp((*c)->name, name))
+    for (const struct vqp_component *const *c = e->plugin->components; *c; c++) {
+        if (strcmp((*c)->name, name))
+            continue;
+        if ((*c)->iface == iface)
             return *c;
-    return NULL;
+        first = first ? first : *c;
+    }
+    return first;
 }
 
 /* Another usable file of the same folder with the same id, or NULL. */
@@ -291,7 +297,7 @@ vqp_status vqp_registry_find(const struct vqp_registry *r, uint32_t iface, const
     const struct vqp_plugin_entry *found = NULL;
     const struct vqp_component *c = NULL;
     for (const struct vqp_plugin_entry *e = r->entries; e < r->entries + r->n; e++) {
-        const struct vqp_component *here = component_of(e, name);
+        const struct vqp_component *here = component_of(e, iface, name);
         if (!here)
             continue;
         if (found)

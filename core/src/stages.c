@@ -28,10 +28,12 @@ vqp_status vqp_stages_text(struct vqp_stages *st, const int32_t *prompt_ids, uin
 {
     const struct vqp_slot *slot = vqp_session_find(st->session, "cond.states.l2");
     const struct vqp_session_key *key = &st->session->key;
-    if (!st->dump_dir || !slot)
+    uint32_t length = st->session->assembly->context_length;
+    if (!st->dump_dir || !length)
         return VQP_OK;
-    vqp_status s =
-        put(st, "input_ids", VQP_I32, vqp_shape2(n_prompts, st->session->assembly->context_length), prompt_ids, err);
+    vqp_status s = put(st, "input_ids", VQP_I32, vqp_shape2(n_prompts, length), prompt_ids, err);
+    if (s || !slot)
+        return s;
     float *states = malloc(slot->bytes);
     if (!s && !states)
         s = vqp_fail(err, VQP_E_NOMEM, "dump: out of memory");

@@ -27,6 +27,9 @@ void vqp_weight_cache_destroy(struct vqp_weight_cache *c);
  * errors name. `dir` may also be one file. Shards of an index are one list; a tensor in two of them is refused. *out is shared:
  * each open is paired with one close. */
 struct vqp_weights;
+vqp_status vqp_weights_open_files(struct vqp_weight_cache *c, const char *dir, const char *variant,
+                                  struct vqp_weights **out, struct vqp_error *err);
+/* The same, and parts of checkpoints as inside.h has them: `dir` may lead into one. */
 vqp_status vqp_weights_open(struct vqp_weight_cache *c, const char *dir, const char *variant, struct vqp_weights **out,
                             struct vqp_error *err);
 void vqp_weights_close(struct vqp_weight_cache *c, struct vqp_weights *w);

@@ -688,10 +688,64 @@ static void pictures(void)
     RUN_ROWS(rows);
 }
 
+/* Checkpoints of microsoft/VQ-Diffusion; $C runs one that draws classes. */
+static void checkpoints(void)
+{
+#define SMALL                                                                                                          \
+    "G=$S/tests/golden/models; K='--set components.denoiser.num_attention_heads=3 --set "                              \
+    "components.denoiser.attention_head_dim=4 --set components.vq_decoder.norm_num_groups=4 --backend reference -q'; " \
+    "C=\"$V run $G/imagenet-plain/imagenet_pretrained.pth $K -o out/x.png\"; "                                         \
+    "alone() { cp $G/$1 .; $V run ${1##*/} $K -o out/x.png; }; "
+    static const struct row rows[] = {
+        {"a class", SMALL "$C -p 3", 0, NULL},
+        {"a class between spaces", SMALL "$C -p ' 2 '", 0, NULL},
+        {"no class", SMALL "$C -p ''", 2, "'' is no class"},
+        {"a word for a class", SMALL "$C -p dog", 2, "'dog' is no class"},
+        {"half a class", SMALL "$C -p 1.5", 2, "give one of 0 to 3"},
+        {"a negative class", SMALL "$C --prompt=-1", 2, "'-1' is no class"},
+        {"two classes in one prompt", SMALL "$C -p '2 3'", 2, "'2 3' is no class"},
+        {"a class too high", SMALL "$C -p 4", 2, "there is no class 4; give one of 0 to 3"},
+        {"a class of many digits", SMALL "$C -p 18446744073709551617", 2, "there is no class 18446744073709551617"},
+        {"a word for a negative class", SMALL "$C -p 1 --negative dog", 2, "'dog' is no class"},
+        {"a null class that is none", SMALL "$C -p 1 --set components.text_encoder.null_class=5", 2, "null_class 5"},
+        {"no number of classes",
+         SMALL "$C -p 1 --set components.tokenizer.path=$G/imagenet-plain/imagenet_pretrained.pth/vqvae", 3,
+         "num_classes"},
+        {"no map of codes", SMALL "alone imagenet/imagenet_learnable.pth", 3, "there is no taming_vqvae_24.pt"},
+        {"a map of another codebook",
+         SMALL "cp $G/coco/taming_vqvae_21.pt taming_vqvae_24.pt; alone imagenet/imagenet_learnable.pth", 3,
+         "is not one list of 40"},
+        {"a map that is none", SMALL "echo x > taming_vqvae_24.pt; alone imagenet/imagenet_learnable.pth", 3,
+         "taming_vqvae_24.pt"},
+        {"no VQ-VAE", SMALL "alone imagenet-plain/imagenet_pretrained.pth", 3, "holds no VQ-VAE"},
+        {"a VQ-VAE that is none",
+         SMALL "cp $G/ffhq/ffhq.pth ithq_vqvae.pth; alone imagenet-plain/imagenet_pretrained.pth", 3,
+         "ithq_vqvae.pth: holds no VQ-VAE"},
+        {"a VQ-VAE as the whole model", SMALL "alone ffhq/taming_dvae/vqgan_ffhq_f16_1024.pth", 3,
+         "is no checkpoint of microsoft/VQ-Diffusion"},
+        {"no tokenizer", SMALL "cp $G/coco/*.pt .; alone coco/coco_learnable.pth", 3, "there is no folder"},
+        {"a checkpoint cut short", SMALL "head -c 20000 $G/ffhq/ffhq.pth > cut.pth; $V run cut.pth $K -o out/x.png", 3,
+         "cut.pth"},
+        {"a prompt that nothing reads",
+         SMALL "$V run $G/ffhq/ffhq.pth ${K//-q} --progress none -o out/x.png --set "
+               "components.denoiser.num_attention_heads=2 --set components.denoiser.attention_head_dim=5 -p dog 2>&1 | "
+               "grep 'draws without a prompt'",
+         0, NULL},
+        {"a checkpoint converted draws the same",
+         SMALL
+         "cp $G/ffhq/ffhq.pth .; cp -r $G/ffhq/taming_dvae .; $V convert ffhq.pth dst >f && for m in ffhq.pth dst; do "
+         "$V run $m ${K} --set components.denoiser.num_attention_heads=2 --set "
+         "components.denoiser.attention_head_dim=5 --steps 3 -o $m.ids.npy > f || exit 1; done; cmp *.ids.npy",
+         0, NULL},
+    };
+    RUN_ROWS(rows);
+}
+
 int main(void)
 {
     static const struct vqp_case cases[] = {
         {"model files", model_files},
+        {"checkpoints", checkpoints},
         {"formats", formats},
         {"descriptors", descriptors},
         {"plugins", plugins},

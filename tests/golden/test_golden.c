@@ -29,16 +29,24 @@ static void set(vqpipe *pipe, const char *key, const char *value)
         CHECK_OK(vqpipe_set(pipe, key, value, &err));
 }
 
-/* The pipeline of golden.yaml on a model folder; NULL after a failure, which every function here accepts. */
-static vqpipe *open_model(const char *model_dir)
+/* The pipeline of a descriptor in this folder on a model; NULL after a failure, which every function here accepts. */
+static vqpipe *open_as(const char *descriptor, const char *model)
 {
     struct vqp_error err = {0};
     vqpipe *pipe = NULL;
-    CHECK_OK(vqpipe_open(context, GOLDEN_DIR "/golden.yaml", &pipe, &err));
-    set(pipe, "model", model_dir);
-    set(pipe, "components.tokenizer.path", VQP_SOURCE_DIR "/models/postcards/tokenizer");
+    char path[600];
+    snprintf(path, sizeof path, GOLDEN_DIR "/%s", descriptor);
+    CHECK_OK(vqpipe_open(context, path, &pipe, &err));
+    set(pipe, "model", model);
+    if (!strcmp(descriptor, "golden.yaml"))
+        set(pipe, "components.tokenizer.path", VQP_SOURCE_DIR "/models/postcards/tokenizer");
     set(pipe, "backend.use", backend);
     return pipe;
+}
+
+static vqpipe *open_model(const char *model_dir)
+{
+    return open_as("golden.yaml", model_dir);
 }
 
 static vqpipe_result *run(vqpipe *pipe, const char *dump_dir)
@@ -56,6 +64,7 @@ static vqpipe_result *run(vqpipe *pipe, const char *dump_dir)
 struct golden {
     json_t *json;
     char dir[512], model_dir[512];
+    const char *descriptor;
     uint32_t steps;
     double truncation;
 };
@@ -66,6 +75,7 @@ static int golden_open(struct golden *g, const char *dir, const char *models_dir
     char path[600];
     json_error_t why;
     memset(g, 0, sizeof *g);
+    g->descriptor = "golden.yaml";
     snprintf(g->dir, sizeof g->dir, "%s", dir);
     snprintf(path, sizeof path, "%s/case.json", dir);
     g->json = json_load_file(path, 0, &why);
@@ -76,6 +86,8 @@ static int golden_open(struct golden *g, const char *dir, const char *models_dir
         json_decref(g->json);
         return 0;
     }
+    if (json_object_get(g->json, "descriptor"))
+        g->descriptor = json_string_value(json_object_get(g->json, "descriptor"));
     snprintf(g->model_dir, sizeof g->model_dir, "%s/%s", models_dir, model);
     g->steps = 100;
     g->truncation = 1;
@@ -116,7 +128,7 @@ static void golden_apply(struct golden *g, vqpipe *pipe)
             if (!strcmp(flag, keys[k].flag))
                 set(pipe, keys[k].key, text);
     }
-    if (pipe)
+    if (pipe && n_prompts)
         CHECK_OK(vqpipe_set_prompts(pipe, prompts, n_prompts, &err));
     json_object_foreach(json_object_get(g->json, "set"), key, value) set(pipe, key, json_string_value(value));
 }
@@ -147,7 +159,7 @@ static void run_golden(const char *dir, const char *models_dir, const char *name
     if (!golden_open(&g, case_dir, models_dir))
         return;
     dump_folder(dump, sizeof dump, name);
-    vqpipe *pipe = open_model(g.model_dir);
+    vqpipe *pipe = open_as(g.descriptor, g.model_dir);
     golden_apply(&g, pipe);
     if (spacing)
         set(pipe, "components.scheduler.spacing", spacing);
@@ -178,6 +190,10 @@ COMMITTED(wide_a, "wide-a")
 COMMITTED(wide_b, "wide-b")
 COMMITTED(odd_a, "odd-a")
 COMMITTED(odd_latents, "odd-latents")
+COMMITTED(coco_a, "coco-a")
+COMMITTED(imagenet_a, "imagenet-a")
+COMMITTED(imagenet_b, "imagenet-b")
+COMMITTED(ffhq_a, "ffhq-a")
 
 /* The model is 8 MB: tools/parity.sh makes it, the dumps lie in the shared folder. */
 #define MADE_MODELS VQP_BUILD_DIR "/parity/models"
@@ -329,6 +345,10 @@ int main(void)
         {"wide-b: truncation without guidance, fewer steps than the model has", wide_b},
         {"odd-a: odd grid, head size 5, three blocks, an empty prompt, a seed above 32 bits", odd_a},
         {"odd-latents: starts from given ids", odd_latents},
+        {"coco-a: a checkpoint of microsoft/VQ-Diffusion, a map of codes, Gumbel codebook", coco_a},
+        {"imagenet-a: one with classes, convolutional MLPs, positions of a wider grid", imagenet_a},
+        {"imagenet-b: one without a row for no class, VQ-VAE in a file of its own", imagenet_b},
+        {"ffhq-a: one without condition, VQ-VAE in the folder taming_dvae", ffhq_a},
         {"small-a: 100 steps, guidance", small_a},
         {"small-b: 30 of 100 steps, truncation", small_b},
         {"strided spacing with all steps is the reference's schedule", strided_with_all_steps},

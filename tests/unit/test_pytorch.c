@@ -378,10 +378,28 @@ static void structures(void)
     refused(&z, "longer than 1024 bytes");
 
     pickle.n = 2;
-    put_tensor(&pickle, &t);
-    RAW(".");
+    RAW("].");
     z = file_with(48);
     refused(&z, "holds no dict of tensors");
+}
+
+static void one_tensor(void)
+{
+    static const struct tensor_spec t = {"FloatStorage", "0", 12, 0, 1, {12}, {1}};
+    struct opened o;
+    begin();
+    pickle.n = 2;
+    put_tensor(&pickle, &t);
+    RAW(".");
+    struct zip z = file_with(48);
+    open_bytes(&o, z.b.at, z.b.n);
+    CU_ASSERT_EQUAL(o.status, VQP_OK);
+    if (!o.status) {
+        CU_ASSERT_EQUAL_FATAL(o.p.count, 1);
+        CU_ASSERT_STRING_EQUAL(o.p.tensors[0].name, "tensor");
+        CU_ASSERT_EQUAL(o.p.tensors[0].bytes, 48);
+    }
+    close_it(&o);
 }
 
 static void archives(void)
@@ -448,6 +466,7 @@ int main(void)
         {"copies what is not aligned", misaligned},
         {"lets tensors share a storage", shared_storage},
         {"refuses loops, bombs and clashing names", structures},
+        {"takes a file that is one tensor", one_tensor},
         {"refuses archives that are no checkpoint", archives},
         {"compares the CRC of what is used, and of nothing else", damaged},
     };

@@ -3,8 +3,9 @@
 
     make_model.py SPEC.json OUT_DIR [--dtype f32|f16] [--tokenizer DIR]
 
-SPEC.json holds the five configs ("transformer", "vqvae", "text_encoder", "scheduler",
-"learned_classifier_free_sampling_embeddings"), a "seed" and perhaps a "dtype". Needs numpy alone: every tensor is drawn from a
+SPEC.json holds the configs of a model's parts ("transformer", "vqvae", "scheduler" and, where it draws from a text,
+"text_encoder" and "learned_classifier_free_sampling_embeddings"), a "seed" and perhaps a "dtype". A transformer with the keys
+block_type, mlp_type, spatial_size and num_classes is one of microsoft/VQ-Diffusion's that diffusers lacks. Needs numpy alone: every tensor is drawn from a
 generator keyed by (seed, tensor name), so the same spec gives the same values everywhere, but for a last-bit
 difference in rare draws between numpy versions: compare numbers, not hashes.
 """
@@ -22,25 +23,36 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 def transformer_shapes(c):
     d = c["num_attention_heads"] * c["attention_head_dim"]
+    kind, rows, columns = c.get("block_type", "selfcross"), *c.get("spatial_size", [c["sample_size"]] * 2)
     s = {
         "latent_image_embedding.emb.weight": (c["num_vector_embeds"], d),
-        "latent_image_embedding.height_emb.weight": (c["sample_size"], d),
-        "latent_image_embedding.width_emb.weight": (c["sample_size"], d),
+        "latent_image_embedding.height_emb.weight": (rows, d),
+        "latent_image_embedding.width_emb.weight": (columns, d),
     }
     for i in range(c["num_layers"]):
         b = f"transformer_blocks.{i}."
-        for n in ("norm1", "norm2"):
-            s[b + n + ".emb.weight"] = (c["num_embeds_ada_norm"], d)
+        norms = [("norm1", c["num_embeds_ada_norm"])]
+        if kind == "selfcross":
+            norms.append(("norm2", c["num_embeds_ada_norm"]))
+        if kind == "selfcondition":
+            norms.append(("norm3", c["num_classes"] + c.get("null_class_learned", True)))
+        for n, entries in norms:
+            s[b + n + ".emb.weight"] = (entries, d)
             s[b + n + ".linear.weight"] = (2 * d, d)
             s[b + n + ".linear.bias"] = (2 * d,)
-        for n, keys in (("attn1", d), ("attn2", c["cross_attention_dim"])):
+        for n, keys in (("attn1", d), ("attn2", c.get("cross_attention_dim")))[: 2 if kind == "selfcross" else 1]:
             for p, width in (("to_q", d), ("to_k", keys), ("to_v", keys), ("to_out.0", d)):
                 s[b + n + f".{p}.weight"] = (d, width)
                 if c["attention_bias"] or p == "to_out.0":
                     s[b + n + f".{p}.bias"] = (d,)
-        s[b + "norm3.weight"] = s[b + "norm3.bias"] = (d,)
-        s[b + "ff.net.0.proj.weight"], s[b + "ff.net.0.proj.bias"] = (4 * d, d), (4 * d,)
-        s[b + "ff.net.2.weight"], s[b + "ff.net.2.bias"] = (d, 4 * d), (d,)
+        if kind != "selfcondition":
+            s[b + "norm3.weight"] = s[b + "norm3.bias"] = (d,)
+        if c.get("mlp_type") == "conv_mlp":
+            s[b + "ff.conv1.weight"], s[b + "ff.conv1.bias"] = (4 * d, d, 3, 3), (4 * d,)
+            s[b + "ff.conv2.weight"], s[b + "ff.conv2.bias"] = (d, 4 * d, 3, 3), (d,)
+        else:
+            s[b + "ff.net.0.proj.weight"], s[b + "ff.net.0.proj.bias"] = (4 * d, d), (4 * d,)
+            s[b + "ff.net.2.weight"], s[b + "ff.net.2.bias"] = (d, 4 * d), (d,)
     s["norm_out.weight"] = s["norm_out.bias"] = (d,)
     s["out.weight"], s["out.bias"] = (c["num_vector_embeds"] - 1, d), (c["num_vector_embeds"] - 1,)
     return s
@@ -167,6 +179,8 @@ def main():
     dtype = {"f32": np.float32, "f16": np.float16}[a.dtype or spec.get("dtype", "f32")]
 
     def part(folder, head, weights, shapes, config_name="config.json"):
+        if folder not in spec:
+            return
         d = os.path.join(a.out, folder)
         os.makedirs(d, exist_ok=True)
         write_json(os.path.join(d, config_name), {**head, **spec[folder]})
@@ -177,24 +191,29 @@ def main():
     def diffusers(name):
         return {"_class_name": name, "_diffusers_version": "0.20.0"}
 
-    null = spec["learned_classifier_free_sampling_embeddings"]
-    null_shapes = {"embeddings": (null["length"], null["hidden_size"])} if null["learnable"] else None
-    part("transformer", diffusers("Transformer2DModel"), WEIGHTS, transformer_shapes(spec["transformer"]))
-    part("vqvae", diffusers("VQModel"), WEIGHTS, vq_shapes(spec["vqvae"]))
+    def shapes(folder, of):
+        return of(spec[folder]) if folder in spec else None
+
+    def null_shapes(c):
+        return {"embeddings": (c["length"], c["hidden_size"])} if c["learnable"] else None
+
+    null = "learned_classifier_free_sampling_embeddings"
+    part("transformer", diffusers("Transformer2DModel"), WEIGHTS, shapes("transformer", transformer_shapes))
+    part("vqvae", diffusers("VQModel"), WEIGHTS, shapes("vqvae", vq_shapes))
     part("text_encoder", {"architectures": ["CLIPTextModel"], "model_type": "clip_text_model"}, "model.safetensors",
-         text_shapes(spec["text_encoder"]))
+         shapes("text_encoder", text_shapes))
     part("scheduler", diffusers("VQDiffusionScheduler"), None, None, "scheduler_config.json")
-    part("learned_classifier_free_sampling_embeddings", diffusers("LearnedClassifierFreeSamplingEmbeddings"), WEIGHTS,
-         null_shapes)
-    write_json(os.path.join(a.out, "model_index.json"), {
-        **diffusers("VQDiffusionPipeline"),
-        "learned_classifier_free_sampling_embeddings": ["vq_diffusion", "LearnedClassifierFreeSamplingEmbeddings"],
-        "scheduler": ["diffusers", "VQDiffusionScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "transformer": ["diffusers", "Transformer2DModel"],
-        "vqvae": ["diffusers", "VQModel"],
-    })
+    part(null, diffusers("LearnedClassifierFreeSamplingEmbeddings"), WEIGHTS, shapes(null, null_shapes))
+    if "text_encoder" in spec:
+        write_json(os.path.join(a.out, "model_index.json"), {
+            **diffusers("VQDiffusionPipeline"),
+            null: ["vq_diffusion", "LearnedClassifierFreeSamplingEmbeddings"],
+            "scheduler": ["diffusers", "VQDiffusionScheduler"],
+            "text_encoder": ["transformers", "CLIPTextModel"],
+            "tokenizer": ["transformers", "CLIPTokenizer"],
+            "transformer": ["diffusers", "Transformer2DModel"],
+            "vqvae": ["diffusers", "VQModel"],
+        })
     if a.tokenizer:
         shutil.copytree(a.tokenizer, os.path.join(a.out, "tokenizer"), dirs_exist_ok=True)
 
