@@ -1,64 +1,20 @@
-/* SDPA in one precision; included by op_sdpa.c with TILE_BF16 0 and 1.
- *
- * The tile product: out[r][j] = sum over i of a[r][i] * b[i][j] for ROWS rows and up to WIDE*LANES columns, all sums in registers. An
- * element of a and b is a float; or, with TILE_BF16, two neighbouring terms i as a pair of bfloat16 in 32 bits. b is packed:
- * [column block][i][lanes of the block], blocks of WIDE vectors, the last one narrower. */
+/* SDPA in one precision, on the tile product of product.h; included by op_sdpa.c with TILE_BF16 0 and 1. */
+#include "product.h"
 
-#if TILE_BF16
-#include <immintrin.h>
-#define NAME(x) x##_bf16
-typedef uint32_t NAME(element);
-#define PAIR 2
-#define MULTIPLY_ADD(acc, a, b)                                                                                        \
-    (vf) _mm512_dpbf16_ps((__m512)(acc), (__m512bh)_mm512_set1_epi32((int32_t)(a)), (__m512bh)(b))
-typedef vi NAME(vector);
-#else
-#define NAME(x)                 x##_f32
-typedef float NAME(element);
-#define PAIR                    1
-#define MULTIPLY_ADD(acc, a, b) ((acc) + (a) * (b))
-typedef vf NAME(vector);
-#ifndef VQP_TILE_SHAPE
-#define VQP_TILE_SHAPE
+#ifndef VQP_SDPA_BLOCKS
+#define VQP_SDPA_BLOCKS
 enum {
-#if defined(__AVX512F__)
-    ROWS = 8, /* ROWS*WIDE sums, WIDE vectors of b and one of a fit the 32 registers; 16 with AVX2 and SSE */
-#else
-    ROWS = 4,
-#endif
-    WIDE = 3,
-    BLOCK = WIDE * LANES,
-    KEY_BLOCK = 10 * BLOCK,
+    KEY_BLOCK = 11 * BLOCK, /* 264 with AVX2: 256 keys are one block */
     QUERY_CHUNK = 64
 };
 #endif
-#endif
 
-typedef NAME(vector) NAME(vector_loose) __attribute__((aligned(4), may_alias));
-
-#define TILE_PRODUCT(wide)                                                                                             \
-    static void NAME(product##wide)(const NAME(element) *const *a, const NAME(element) * b, int64_t terms, float *out, \
-                                    int64_t stride, int add)                                                           \
-    {                                                                                                                  \
-        vf acc[ROWS][wide];                                                                                            \
-        const NAME(element) * row[ROWS];                                                                               \
-        for (int r = 0; r < ROWS; r++) {                                                                               \
-            row[r] = a[r];                                                                                             \
-            for (int v = 0; v < wide; v++)                                                                             \
-                acc[r][v] = add ? load(out + r * stride + v * LANES) : splat(0);                                       \
-        }                                                                                                              \
-        for (int64_t i = 0; i < terms; i++, b += wide * LANES)                                                         \
-            for (int r = 0; r < ROWS; r++)                                                                             \
-                for (int v = 0; v < wide; v++)                                                                         \
-                    acc[r][v] = MULTIPLY_ADD(acc[r][v], row[r][i], *(const NAME(vector_loose) *)(b + v * LANES));      \
-        for (int r = 0; r < ROWS; r++)                                                                                 \
-            for (int v = 0; v < wide; v++)                                                                             \
-                store(out + r * stride + v * LANES, acc[r][v]);                                                        \
-    }
-TILE_PRODUCT(1)
-TILE_PRODUCT(2)
-TILE_PRODUCT(3)
-#undef TILE_PRODUCT
+TILE_PRODUCT(product1, 1, 0)
+TILE_PRODUCT(product2, 2, 0)
+TILE_PRODUCT(product3, 3, 0)
+TILE_PRODUCT(product1_add, 1, 1)
+TILE_PRODUCT(product2_add, 2, 1)
+TILE_PRODUCT(product3_add, 3, 1)
 
 static void NAME(product)(const NAME(element) *const *a, const NAME(element) * b, int64_t terms, int64_t columns,
                           float *out, int64_t stride, int add)
@@ -66,11 +22,11 @@ static void NAME(product)(const NAME(element) *const *a, const NAME(element) * b
     for (int64_t j = 0; j < columns; j += BLOCK, b += BLOCK * terms) {
         int64_t left = columns - j;
         if (left > 2 * LANES)
-            NAME(product3)(a, b, terms, out + j, stride, add);
+            (add ? NAME(product3_add) : NAME(product3))(a, b, terms, out + j, stride);
         else if (left > LANES)
-            NAME(product2)(a, b, terms, out + j, stride, add);
+            (add ? NAME(product2_add) : NAME(product2))(a, b, terms, out + j, stride);
         else
-            NAME(product1)(a, b, terms, out + j, stride, add);
+            (add ? NAME(product1_add) : NAME(product1))(a, b, terms, out + j, stride);
     }
 }
 
@@ -191,26 +147,24 @@ struct NAME(tile) {
     float max[ROWS], sum[ROWS];
 };
 
-/* Scores of one row into weights, which for bf16 are pairs; the row's earlier sums are scaled to the new maximum. */
+/* Scores of one row into weights, which for bf16 are pairs; the row's earlier sums are scaled to the new maximum. Scores are taken times
+ * log2 e, so that weights are powers of 2. */
 INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int r, int64_t keys, int64_t seen,
                         int first)
 {
-    float scale = s->n->op.u.sdpa.scale, *score = t->score + r * KEY_BLOCK;
+    float scale = s->n->op.u.sdpa.scale * 1.44269504088896341f, *score = t->score + r * KEY_BLOCK;
     vf most = splat(-INFINITY), sum = splat(0);
     int64_t j = 0;
-    for (; j + LANES <= seen; j += LANES) {
-        vf v = load(score + j) * scale;
-        store(score + j, v);
-        most = larger(v, most);
-    }
+    for (; j + LANES <= seen; j += LANES)
+        most = larger(load(score + j) * scale, most);
     if (j < keys) { /* a vector that is seen in part, and those behind it */
-        vf v = load_part(score + j, seen > j ? seen - j : 0, -INFINITY) * scale;
+        vf unseen = splat(scale < 0 ? INFINITY : -INFINITY);
         vi there = lane_numbers() < (int32_t)(seen > j ? seen - j : 0);
-        v = choose(there, v, splat(-INFINITY));
+        vf v = choose(there, load(score + j), unseen);
         store(score + j, v);
-        most = larger(v, most);
+        most = larger(v * scale, most);
         for (j += LANES; j < keys; j += LANES)
-            store(score + j, splat(-INFINITY));
+            store(score + j, unseen);
     }
     float max = largest_of(most);
     if (!first && t->max[r] > max)
@@ -218,7 +172,7 @@ INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int 
     if (!(max > -INFINITY))
         max = 0; /* nothing seen so far */
     for (j = 0; j < keys; j += LANES) {
-        vf p = vexp_falling(load(score + j) - max);
+        vf p = vexp2_falling(load(score + j) * scale - max);
         sum += p;
 #if TILE_BF16
         __m256bh h = _mm512_cvtneps_pbh((__m512)p);
@@ -230,7 +184,7 @@ INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int 
     if (first) {
         t->sum[r] = sum_of(sum);
     } else {
-        float shrink = expf(t->max[r] - max);
+        float shrink = exp2f(t->max[r] - max);
         t->sum[r] = t->sum[r] * shrink + sum_of(sum);
         for (j = 0; shrink != 1 && j < s->d_padded; j += LANES)
             store(t->out + r * s->d_padded + j, load(t->out + r * s->d_padded + j) * shrink);
@@ -314,6 +268,4 @@ static void NAME(run)(struct vqp_hb_exec *x, const struct vqp_hb_node *n, uint32
     vqp_hb_for(x, (uint64_t)(rows * s.chunks), NAME(item), &s);
 }
 
-#undef NAME
-#undef PAIR
-#undef MULTIPLY_ADD
+#include "product_end.h"
