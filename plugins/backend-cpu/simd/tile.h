@@ -147,49 +147,60 @@ struct NAME(tile) {
     float max[ROWS], sum[ROWS];
 };
 
-/* Scores of one row into weights, which for bf16 are pairs; the row's earlier sums are scaled to the new maximum. Scores are taken times
- * log2 e, so that weights are powers of 2. */
-INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int r, int64_t keys, int64_t seen,
+#ifndef VQP_SDPA_HIDE
+#define VQP_SDPA_HIDE
+/* Hides the keys from `seen` on of a row's scores: a vector that is seen in part, and those behind it. */
+INLINE void hide(float *score, int64_t seen, int64_t keys, float unseen)
+{
+    int64_t j = seen / LANES * LANES;
+    vi there = lane_numbers() < (int32_t)(seen - j);
+    store(score + j, choose(there, load(score + j), splat(unseen)));
+    for (j += LANES; j < keys; j += LANES)
+        store(score + j, splat(unseen));
+}
+#endif
+
+/* Scores of the tile's rows into weights, which for bf16 are pairs; what the rows have summed so far is scaled to their new maxima. Scores
+ * are taken times log2 e, so that weights are powers of 2. The rows go side by side: each waits for its own maximum alone. */
+INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int64_t keys, const int64_t *seen,
                         int first)
 {
-    float scale = s->n->op.u.sdpa.scale * 1.44269504088896341f, *score = t->score + r * KEY_BLOCK;
-    vf most = splat(-INFINITY), sum = splat(0);
-    int64_t j = 0;
-    for (; j + LANES <= seen; j += LANES)
-        most = larger(load(score + j) * scale, most);
-    if (j < keys) { /* a vector that is seen in part, and those behind it */
-        vf unseen = splat(scale < 0 ? INFINITY : -INFINITY);
-        vi there = lane_numbers() < (int32_t)(seen > j ? seen - j : 0);
-        vf v = choose(there, load(score + j), unseen);
-        store(score + j, v);
-        most = larger(v * scale, most);
-        for (j += LANES; j < keys; j += LANES)
-            store(score + j, unseen);
+    float scale = s->n->op.u.sdpa.scale * 1.44269504088896341f, max[ROWS];
+    vf most[ROWS], sum[ROWS];
+    for (int r = 0; r < ROWS; r++) {
+        if (seen[r] < keys || keys % LANES)
+            hide(t->score + r * KEY_BLOCK, seen[r] < 0 ? 0 : seen[r], keys, scale < 0 ? INFINITY : -INFINITY);
+        most[r] = splat(-INFINITY);
+        sum[r] = splat(0);
     }
-    float max = largest_of(most);
-    if (!first && t->max[r] > max)
-        max = t->max[r];
-    if (!(max > -INFINITY))
-        max = 0; /* nothing seen so far */
-    for (j = 0; j < keys; j += LANES) {
-        vf p = vexp2_falling(load(score + j) * scale - max);
-        sum += p;
+    for (int64_t j = 0; j < keys; j += LANES)
+        for (int r = 0; r < ROWS; r++)
+            most[r] = larger(load(t->score + r * KEY_BLOCK + j) * scale, most[r]);
+    for (int r = 0; r < ROWS; r++) {
+        max[r] = largest_of(most[r]);
+        if (!first && t->max[r] > max[r])
+            max[r] = t->max[r];
+        if (!(max[r] > -INFINITY))
+            max[r] = 0; /* nothing seen so far */
+    }
+    for (int64_t j = 0; j < keys; j += LANES)
+        for (int r = 0; r < ROWS; r++) {
+            vf p = vexp2_falling(load(t->score + r * KEY_BLOCK + j) * scale - max[r]);
+            sum[r] += p;
 #if TILE_BF16
-        __m256bh h = _mm512_cvtneps_pbh((__m512)p);
-        memcpy(t->weight + (r * KEY_BLOCK + j) / 2, &h, sizeof h);
+            __m256bh h = _mm512_cvtneps_pbh((__m512)p);
+            memcpy(t->weight + (r * KEY_BLOCK + j) / 2, &h, sizeof h);
 #else
-        store(t->weight + r * KEY_BLOCK + j, p);
+            store(t->weight + r * KEY_BLOCK + j, p);
 #endif
+        }
+    for (int r = 0; r < ROWS; r++) {
+        float shrink = first ? 0 : exp2f(t->max[r] - max[r]), *out = t->out + r * s->d_padded;
+        t->sum[r] = first ? sum_of(sum[r]) : t->sum[r] * shrink + sum_of(sum[r]);
+        for (int64_t j = 0; !first && shrink != 1 && j < s->d_padded; j += LANES)
+            store(out + j, load(out + j) * shrink);
+        t->max[r] = max[r];
     }
-    if (first) {
-        t->sum[r] = sum_of(sum);
-    } else {
-        float shrink = exp2f(t->max[r] - max);
-        t->sum[r] = t->sum[r] * shrink + sum_of(sum);
-        for (j = 0; shrink != 1 && j < s->d_padded; j += LANES)
-            store(t->out + r * s->d_padded + j, load(t->out + r * s->d_padded + j) * shrink);
-    }
-    t->max[r] = max;
 }
 
 static void NAME(tile)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int64_t query, int64_t rows,
@@ -200,8 +211,10 @@ static void NAME(tile)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int64
     for (int64_t k0 = 0; k0 < end; k0 += KEY_BLOCK) {
         int64_t packed = s->keys - k0 < KEY_BLOCK ? s->keys - k0 : KEY_BLOCK; /* the block as it was packed */
         NAME(product)(t->query, k, s->d_terms, packed, t->score, KEY_BLOCK, 0);
+        int64_t seen[ROWS];
         for (int r = 0; r < ROWS; r++)
-            NAME(weigh)(s, t, r, packed, causal ? (query + r < end ? query + r + 1 : end) - k0 : packed, k0 == 0);
+            seen[r] = causal ? (query + r < end ? query + r + 1 : end) - k0 : packed;
+        NAME(weigh)(s, t, packed, seen, k0 == 0);
         NAME(product)(t->weights, v, (packed + PAIR - 1) / PAIR, s->d, t->out, s->d_padded, k0 > 0);
         k += (packed + LANES - 1) / LANES * LANES * s->d_terms;
         v += (packed + PAIR - 1) / PAIR * s->d_padded;
