@@ -208,6 +208,30 @@ const struct vqp_tensor *vqp_weights_find(const struct vqp_weights *w, const cha
     return bsearch(name, w->st.tensors, w->st.count, sizeof *w->st.tensors, compare_name);
 }
 
+void vqp_weights_drop(const struct vqp_weights *w, const struct vqp_tensor *t)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), map = (uintptr_t)w->map, begin = (uintptr_t)t->data;
+    if (begin < map || begin - map > (uintptr_t)w->size)
+        return; /* a copy */
+    uintptr_t end = begin + t->bytes;
+    begin = (begin + page - 1) / page * page; /* the pages at both ends are shared with neighbours */
+    end = end / page * page;
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+void vqp_weight_cache_drop(struct vqp_weight_cache *c, const void *data)
+{
+    pthread_mutex_lock(&c->lock);
+    for (const struct vqp_weights *w = c->files; w; w = w->next)
+        for (uint32_t i = 0; i < vqp_weights_count(w); i++) {
+            const struct vqp_tensor *t = vqp_weights_at(w, i);
+            if ((uintptr_t)data >= (uintptr_t)t->data && (uintptr_t)data - (uintptr_t)t->data < t->bytes)
+                vqp_weights_drop(w, t);
+        }
+    pthread_mutex_unlock(&c->lock);
+}
+
 enum {
     BLOCK = 1024 /* elements between looks: an inner loop without a branch and of known length becomes vector code */
 };

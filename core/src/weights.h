@@ -32,6 +32,10 @@ const struct vqp_tensor *vqp_weights_find(const struct vqp_weights *w, const cha
 /* The first NaN or infinity of a float tensor as an error that names file, tensor and element index; scanned once per
  * mapping, remembered. */
 vqp_status vqp_weights_check_finite(struct vqp_weights *w, const struct vqp_tensor *t, struct vqp_error *err);
+/* Gives the memory that a tensor's bytes take back to the system; they are read from the file again when they are next used. */
+void vqp_weights_drop(const struct vqp_weights *w, const struct vqp_tensor *t);
+/* The same for the tensor whose bytes `data` points into; nothing where there is none. */
+void vqp_weight_cache_drop(struct vqp_weight_cache *c, const void *data);
 /* Called when the last close unmaps a file, once for every tensor: backends forget packed copies. One callback, which a later call
  * replaces and NULL removes; the cache is not locked while it runs. */
 void vqp_weight_cache_on_unmap(struct vqp_weight_cache *c, void (*fn)(void *ctx, const void *data), void *ctx);

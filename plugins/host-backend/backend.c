@@ -330,7 +330,7 @@ struct vqp_hb *vqp_hb_create(const struct vqp_hb_class *cls, size_t bytes, const
         return NULL;
     }
     struct vqp_hb *hb = calloc(1, bytes);
-    if (!hb || !(hb->weights = vqp_hb_weights_create())) {
+    if (!hb || !(hb->weights = vqp_hb_weights_create(args->host))) {
         free(hb);
         vqp_fail(err, VQP_E_NOMEM, "%s: no memory to create the backend", cls->name);
         return NULL;

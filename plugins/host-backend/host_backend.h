@@ -143,7 +143,7 @@ float vqp_hb_load(const void *data, uint32_t dtype, uint64_t i); /* element i as
 /* ---- weights.c: copies of weights in a form that kernels want, found again by the address of their data ---- */
 
 struct vqp_hb_weights;
-struct vqp_hb_weights *vqp_hb_weights_create(void);
+struct vqp_hb_weights *vqp_hb_weights_create(const struct vqp_host *host);
 void vqp_hb_weights_destroy(struct vqp_hb_weights *w); /* accepts NULL */
 void vqp_hb_weights_forget(struct vqp_hb_weights *w, const void *data);
 struct vqp_hb_form {

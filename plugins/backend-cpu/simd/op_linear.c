@@ -14,8 +14,8 @@ TILE_PRODUCT(product, WIDE, 0)
 TILE_PRODUCT(product_add, WIDE, 1)
 
 enum {
-    PART = 384,  /* inputs, at most */
-    GROUP = 8,   /* panels */
+    PART = 384, /* inputs, at most */
+    GROUP = 8,  /* panels */
     BLOCK_ROWS = 128,
     LINE = 64
 };
