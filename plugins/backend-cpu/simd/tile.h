@@ -183,8 +183,8 @@ INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int6
         if (!(max[r] > -INFINITY))
             max[r] = 0; /* nothing seen so far */
     }
-    for (int64_t j = 0; j < keys; j += LANES)
-        for (int r = 0; r < ROWS; r++) {
+    for (int r = 0; r < ROWS; r++)
+        for (int64_t j = 0; j < keys; j += LANES) {
             vf p = vexp2_falling(load(t->score + r * KEY_BLOCK + j) * scale - max[r]);
             sum[r] += p;
 #if TILE_BF16
