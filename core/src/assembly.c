@@ -358,6 +358,7 @@ vqp_status vqp_assembly_weight(struct vqp_assembly *a, const char *owner, const 
                                                     : vqp_weights_check_finite(folder->weights, t, err);
     if (st)
         return st;
+    vqp_weights_drop(folder->weights, t); /* a backend that copies it reads one weight at a time */
     folder->used[t - vqp_weights_at(folder->weights, 0)] = 1;
     *out = (struct vqp_tensor_view){.dtype = t->dtype, .shape = t->shape, .data = t->data, .bytes = t->bytes};
     return VQP_OK;

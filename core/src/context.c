@@ -76,11 +76,16 @@ static float host_uniform(const struct vqp_host *h, uint64_t seed, uint32_t eval
     return vqp_uniform(seed, eval, stream, position, cls);
 }
 
+static void weight_copied(const struct vqp_host *h, const void *data)
+{
+    vqp_weight_cache_drop(self(h)->ctx->weights, data);
+}
+
 static const void *host_extension(const struct vqp_host *h, const char *id)
 {
+    static const struct vqp_ext_weights weights = {.struct_size = sizeof weights, .copied = weight_copied};
     (void)h;
-    (void)id;
-    return NULL;
+    return strcmp(id, VQP_EXT_WEIGHTS) ? NULL : &weights;
 }
 
 void vqp_pipe_host_init(struct vqp_pipe_host *h, struct vqpipe_context *ctx)

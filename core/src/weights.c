@@ -420,6 +420,18 @@ void vqp_weights_drop(const struct vqp_weights *w, const struct vqp_tensor *t)
         madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
+void vqp_weight_cache_drop(struct vqp_weight_cache *c, const void *data)
+{
+    pthread_mutex_lock(&c->lock);
+    for (const struct vqp_weights *w = c->files; w; w = w->next)
+        for (uint32_t i = 0; i < vqp_weights_count(w); i++) {
+            const struct vqp_tensor *t = vqp_weights_at(w, i);
+            if (t->data && (uintptr_t)data >= (uintptr_t)t->data && (uintptr_t)data - (uintptr_t)t->data < t->bytes)
+                vqp_weights_drop(w, t);
+        }
+    pthread_mutex_unlock(&c->lock);
+}
+
 enum {
     BLOCK = 1024 /* elements between looks: an inner loop without a branch and of known length becomes vector code */
 };

@@ -45,8 +45,10 @@ vqp_status vqp_weights_ready(struct vqp_weights *w, const struct vqp_tensor *t, 
 /* vqp_weights_ready; then the first NaN or infinity of a float tensor as an error that names file, tensor and element index; scanned
  * once per mapping, remembered. */
 vqp_status vqp_weights_check_finite(struct vqp_weights *w, const struct vqp_tensor *t, struct vqp_error *err);
-/* Gives back the physical memory behind a tensor's bytes in the mapping; they are read from the file when next used. */
+/* Gives the memory that a tensor's bytes take back to the system; they are read from the file again when they are next used. */
 void vqp_weights_drop(const struct vqp_weights *w, const struct vqp_tensor *t);
+/* The same for the tensor whose bytes `data` points into; nothing where there is none. */
+void vqp_weight_cache_drop(struct vqp_weight_cache *c, const void *data);
 /* Called when the last close unmaps a folder's files, once for every tensor with data: backends forget packed copies. One callback,
  * which a later call replaces and NULL removes; the cache is not locked while it runs. */
 void vqp_weight_cache_on_unmap(struct vqp_weight_cache *c, void (*fn)(void *ctx, const void *data), void *ctx);

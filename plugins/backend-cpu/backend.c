@@ -104,6 +104,13 @@ void vqp_cpu_loop(struct vqp_hb_exec *x, uint64_t items, void (*fn)(void *ctx, u
     }
 }
 
+void vqp_cpu_parallel(uint64_t items, void (*fn)(void *ctx, uint64_t item), void *ctx)
+{
+#pragma omp parallel for schedule(static)
+    for (uint64_t i = 0; i < items; i++)
+        fn(ctx, i);
+}
+
 /* oneDNN reads OpenMP's setting, which belongs to the calling thread: ours inside, the caller's again afterwards. */
 static int enter(void *self)
 {

@@ -1,6 +1,7 @@
 #include "host_backend.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,13 +14,27 @@ struct vqp_buffer {
     uint64_t bytes;
     _Alignas(64) unsigned char data[];
 };
+enum {
+    LARGE_PAGE = 1 << 21
+};
+
+void *vqp_hb_memory(uint64_t bytes)
+{
+    if (bytes > (uint64_t)INT64_MAX - LARGE_PAGE)
+        return NULL;
+    uint64_t align = bytes < LARGE_PAGE ? 64 : LARGE_PAGE;
+    void *p = aligned_alloc(align, (bytes / align + 1) * align);
+#ifdef MADV_HUGEPAGE
+    if (p && bytes >= LARGE_PAGE) /* but for the rest, of which a large page would waste most */
+        madvise(p, bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+#endif
+    return p;
+}
+
 void *vqp_hb_zeroed(uint64_t bytes)
 {
-    if (bytes > (uint64_t)INT64_MAX - 64)
-        return NULL;
-    uint64_t whole = (bytes / 64 + 1) * 64;
-    void *p = aligned_alloc(64, whole);
-    return p ? memset(p, 0, whole) : NULL;
+    void *p = vqp_hb_memory(bytes);
+    return p ? memset(p, 0, bytes ? bytes : 1) : NULL;
 }
 
 /* ---- devices and buffers ---- */
@@ -315,7 +330,7 @@ struct vqp_hb *vqp_hb_create(const struct vqp_hb_class *cls, size_t bytes, const
         return NULL;
     }
     struct vqp_hb *hb = calloc(1, bytes);
-    if (!hb || !(hb->weights = vqp_hb_weights_create())) {
+    if (!hb || !(hb->weights = vqp_hb_weights_create(args->host))) {
         free(hb);
         vqp_fail(err, VQP_E_NOMEM, "%s: no memory to create the backend", cls->name);
         return NULL;

@@ -103,6 +103,8 @@ struct vqp_hb *vqp_hb_create(const struct vqp_hb_class *cls, size_t bytes, const
 void vqp_hb_destroy(void *self);
 
 void *vqp_hb_zeroed(uint64_t bytes); /* zero-filled, 64-byte aligned, never of size 0; free() it. NULL: no memory */
+/* The same, with what it holds undefined; large blocks lie on large pages where the system has them. */
+void *vqp_hb_memory(uint64_t bytes);
 vqp_status vqp_hb_no_memory(const struct vqp_hb_prepare *c);
 uint64_t vqp_hb_now(void); /* nanoseconds */
 
@@ -141,7 +143,7 @@ float vqp_hb_load(const void *data, uint32_t dtype, uint64_t i); /* element i as
 /* ---- weights.c: copies of weights in a form that kernels want, found again by the address of their data ---- */
 
 struct vqp_hb_weights;
-struct vqp_hb_weights *vqp_hb_weights_create(void);
+struct vqp_hb_weights *vqp_hb_weights_create(const struct vqp_host *host);
 void vqp_hb_weights_destroy(struct vqp_hb_weights *w); /* accepts NULL */
 void vqp_hb_weights_forget(struct vqp_hb_weights *w, const void *data);
 struct vqp_hb_form {

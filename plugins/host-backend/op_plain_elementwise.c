@@ -58,8 +58,14 @@ static int32_t binary_i32(uint32_t kind, int32_t a, int32_t b) /* wraps around *
 VQP_HB_RUN(binary)
 {
     (void)x;
+    uint64_t count = n->out[0].count;
+    if (n->out[0].dtype == VQP_F32 && n->in[0].count == count && (n->in[1].count == count || n->in[1].count == 1)) {
+        for (uint64_t k = 0, one = n->in[1].count == 1; k < count; k++) /* the common cases need no cursor */
+            n->out[0].f[k] = binary_f32(n->op.kind, n->in[0].f[k], n->in[1].f[one ? 0 : k]);
+        return;
+    }
     struct cursor c = begin(n, 2);
-    for (uint64_t k = 0; k < n->out[0].count; k++, next(&c, &n->out[0])) {
+    for (uint64_t k = 0; k < count; k++, next(&c, &n->out[0])) {
         if (n->out[0].dtype == VQP_F32)
             n->out[0].f[k] = binary_f32(n->op.kind, n->in[0].f[c.at[0]], n->in[1].f[c.at[1]]);
         else

@@ -11,13 +11,17 @@ struct entry {
     void *copy;
 };
 struct vqp_hb_weights {
+    const struct vqp_host *host;
+    const struct vqp_ext_weights *ext; /* may be NULL */
     pthread_mutex_t lock;
     struct entry *entries;
 };
 
-struct vqp_hb_weights *vqp_hb_weights_create(void)
+struct vqp_hb_weights *vqp_hb_weights_create(const struct vqp_host *host)
 {
     struct vqp_hb_weights *w = calloc(1, sizeof *w);
+    if (w)
+        *w = (struct vqp_hb_weights){.host = host, .ext = host->extension(host, VQP_EXT_WEIGHTS)};
     if (w && pthread_mutex_init(&w->lock, NULL)) {
         free(w);
         return NULL;
@@ -69,6 +73,8 @@ const void *vqp_hb_weights_obtain(struct vqp_hb_weights *w, const void *data, co
         *e = (struct entry){w->entries, data, form, form->make(data, key)};
         if (e->copy) {
             w->entries = e;
+            if (w->ext)
+                w->ext->copied(w->host, data);
         } else {
             free(e);
             e = NULL;

@@ -288,6 +288,12 @@ static void print_host(void)
     FIELD(vqp_host, uniform);
     FIELD(vqp_host, extension);
     END();
+    TEXT(VQP_EXT_WEIGHTS);
+    STRUCT(vqp_ext_weights);
+    FIELD(vqp_ext_weights, struct_size);
+    FIELD(vqp_ext_weights, reserved);
+    FIELD(vqp_ext_weights, copied);
+    END();
 }
 
 static void print_plugin(void)

@@ -374,6 +374,42 @@ static void remembered(void)
     vqp_weights_close(cache, w);
 }
 
+/* Bytes of this process's memory that are there now. */
+static uint64_t resident(void)
+{
+    unsigned long long pages = 0, all = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    CU_ASSERT_EQUAL(f ? fscanf(f, "%llu %llu", &all, &pages) : 0, 2);
+    if (f)
+        fclose(f);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void drops(void)
+{
+    enum {
+        N = 8 << 20
+    };
+    char *ones = malloc(N), header[129];
+    memset(ones, 1, N);
+    snprintf(header, sizeof header, "%-128s",
+             "{\"w\":{\"dtype\":\"U8\",\"shape\":[8388608],\"data_offsets\":[0,8388608]}}");
+    const char *dir = write_model("large", "model.safetensors", header, ones, N);
+    struct vqp_weights *w = NULL;
+    struct vqp_error err = {0};
+    CU_ASSERT_EQUAL_FATAL(vqp_weights_open(cache, dir, NULL, &w, &err), VQP_OK);
+    const struct vqp_tensor *t = vqp_weights_find(w, "w");
+    CU_ASSERT_EQUAL(memcmp(t->data, ones, N), 0);
+    uint64_t before = resident();
+    vqp_weight_cache_drop(cache, (const char *)t->data + N - 1);
+    CU_ASSERT(resident() + N * 3 / 4 < before);
+    CU_ASSERT_EQUAL(memcmp(t->data, ones, N), 0);
+    vqp_weight_cache_drop(cache, ones); /* no tensor's */
+    CU_ASSERT_EQUAL(ones[N / 2], 1);
+    vqp_weights_close(cache, w);
+    free(ones);
+}
+
 static void *open_and_close(void *arg)
 {
     uintptr_t failures = 0;
@@ -445,6 +481,7 @@ int main(void)
         {"maps a changed file anew", changed_file},
         {"finds the first NaN or infinity, and only those", nonfinite},
         {"scans a tensor once", remembered},
+        {"gives memory back, and reads it again", drops},
         {"serves threads at once", many_threads},
         {"opens a real model", real_model},
     };

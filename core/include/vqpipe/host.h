@@ -35,6 +35,15 @@ struct vqp_host {
     const void *(*extension)(const struct vqp_host *h, const char *id);
 };
 
+/* host->extension(host, VQP_EXT_WEIGHTS) */
+#define VQP_EXT_WEIGHTS "vqpipe.weights/1"
+struct vqp_ext_weights {
+    uint32_t struct_size, reserved;
+    /* [any-thread] A backend holds a copy of the WEIGHT at `data`: what its file takes of the memory may go. The address stays valid;
+     * reading it again reads the file again. */
+    void (*copied)(const struct vqp_host *h, const void *data);
+};
+
 #ifdef __cplusplus
 }
 #endif

@@ -19,6 +19,18 @@ vqp_status ISA(slots_prepare)(struct vqp_hb_prepare *c, struct vqp_hb_node *n)
         ISA(name), JOIN3(vqp_cpu_, name##_scratch, VQP_ISA), 0, ISA(slots_prepare), free                               \
     }
 
+#if VQP_OWN_LINEAR
+#define LINEAR                                                                                                         \
+    {                                                                                                                  \
+        ISA(linear), NULL, 1, ISA(linear_prepare), ISA(linear_release)                                                 \
+    }
+#else
+#define LINEAR                                                                                                         \
+    {                                                                                                                  \
+        vqp_cpu_linear, vqp_cpu_own_scratch, 1, vqp_cpu_linear_prepare, vqp_cpu_own_release                            \
+    }
+#endif
+
 const struct vqp_hb_class ISA(class) = {
     .name = "cpu",
     .driver = TEXT(VQP_ISA),
@@ -27,7 +39,7 @@ const struct vqp_hb_class ISA(class) = {
     .kinds =
         {
             VQP_HB_SHARED_KINDS,
-            [VQP_OP_LINEAR] = {vqp_cpu_linear, vqp_cpu_own_scratch, 1, vqp_cpu_linear_prepare, vqp_cpu_own_release},
+            [VQP_OP_LINEAR] = LINEAR,
             [VQP_OP_CONV2D] = {vqp_cpu_conv2d, vqp_cpu_own_scratch, 1, vqp_cpu_conv2d_prepare, vqp_cpu_own_release},
             [VQP_OP_LAYER_NORM] = {ISA(layer_norm)},
             [VQP_OP_RMS_NORM] = {ISA(layer_norm)},

@@ -80,18 +80,6 @@ static void gather(const struct group_norm *g, float *to, int factor)
         }
 }
 
-INLINE vf activate(uint32_t act, vf y)
-{
-    if (act == VQP_ACT_SILU)
-        return y / (1.0f + vexp(-y));
-    if (act == VQP_ACT_GELU_SIGMOID)
-        return y / (1.0f + vexp(-1.702f * y));
-    if (act == VQP_ACT_GELU_ERF)
-        for (int i = 0; i < LANES; i++)
-            y[i] = (float)((double)y[i] * (1 + erf((double)y[i] * 0.70710678118654752440)) / 2);
-    return y;
-}
-
 static void result(void *ctx, uint64_t item, uint32_t slot)
 {
     (void)slot;

@@ -1,5 +1,26 @@
 #include "simd.h"
 
+enum {
+    CHAINS = 4 /* sums at once, so that none waits for the one before */
+};
+
+/* The sum over a row of (x - mean), or of its square. */
+INLINE float total(const float *x, int64_t width, float mean, int squared)
+{
+    vf sum[CHAINS] = {0}, mv = splat(mean);
+    int64_t d = 0;
+    for (; d + CHAINS * LANES <= width; d += CHAINS * LANES)
+        for (int c = 0; c < CHAINS; c++) {
+            vf v = load(x + d + c * LANES) - mv;
+            sum[c] += squared ? v * v : v;
+        }
+    for (; d < width; d += LANES) {
+        vf v = load_some(x + d, width - d, mean) - mv;
+        sum[0] += squared ? v * v : v;
+    }
+    return sum_of((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
 /* One row of LAYER_NORM or RMS_NORM. */
 static void item(void *ctx, uint64_t k, uint32_t slot)
 {
@@ -15,19 +36,9 @@ static void item(void *ctx, uint64_t k, uint32_t slot)
         scale = table->f + r * 2 * width;
         shift = scale + width;
     }
-    float mean = 0;
-    if (n->op.kind == VQP_OP_LAYER_NORM) {
-        vf sum = splat(0);
-        for (d = 0; d < width; d += LANES)
-            sum += load_some(x + d, width - d, 0);
-        mean = sum_of(sum) / (float)width;
-    }
-    vf squares = splat(0), mv = splat(mean);
-    for (d = 0; d < width; d += LANES) {
-        vf v = load_some(x + d, width - d, mean) - mv;
-        squares += v * v;
-    }
-    vf factor = splat(1 / sqrtf(sum_of(squares) / (float)width + n->op.u.norm.eps));
+    float mean = n->op.kind == VQP_OP_LAYER_NORM ? total(x, width, 0, 0) / (float)width : 0;
+    vf mv = splat(mean);
+    vf factor = splat(1 / sqrtf(total(x, width, mean, 1) / (float)width + n->op.u.norm.eps));
     for (d = 0; d < width; d += LANES) {
         vf y = (load_some(x + d, width - d, 0) - mv) * factor;
         if (weight->data)

@@ -1,64 +1,20 @@
-/* SDPA in one precision; included by op_sdpa.c with TILE_BF16 0 and 1.
- *
- * The tile product: out[r][j] = sum over i of a[r][i] * b[i][j] for ROWS rows and up to WIDE*LANES columns, all sums in registers. An
- * element of a and b is a float; or, with TILE_BF16, two neighbouring terms i as a pair of bfloat16 in 32 bits. b is packed:
- * [column block][i][lanes of the block], blocks of WIDE vectors, the last one narrower. */
+/* SDPA in one precision, on the tile product of product.h; included by op_sdpa.c with TILE_BF16 0 and 1. */
+#include "product.h"
 
-#if TILE_BF16
-#include <immintrin.h>
-#define NAME(x) x##_bf16
-typedef uint32_t NAME(element);
-#define PAIR 2
-#define MULTIPLY_ADD(acc, a, b)                                                                                        \
-    (vf) _mm512_dpbf16_ps((__m512)(acc), (__m512bh)_mm512_set1_epi32((int32_t)(a)), (__m512bh)(b))
-typedef vi NAME(vector);
-#else
-#define NAME(x)                 x##_f32
-typedef float NAME(element);
-#define PAIR                    1
-#define MULTIPLY_ADD(acc, a, b) ((acc) + (a) * (b))
-typedef vf NAME(vector);
-#ifndef VQP_TILE_SHAPE
-#define VQP_TILE_SHAPE
+#ifndef VQP_SDPA_BLOCKS
+#define VQP_SDPA_BLOCKS
 enum {
-#if defined(__AVX512F__)
-    ROWS = 8, /* ROWS*WIDE sums, WIDE vectors of b and one of a fit the 32 registers; 16 with AVX2 and SSE */
-#else
-    ROWS = 4,
-#endif
-    WIDE = 3,
-    BLOCK = WIDE * LANES,
-    KEY_BLOCK = 10 * BLOCK,
+    KEY_BLOCK = 11 * BLOCK, /* 264 with AVX2: 256 keys are one block */
     QUERY_CHUNK = 64
 };
 #endif
-#endif
 
-typedef NAME(vector) NAME(vector_loose) __attribute__((aligned(4), may_alias));
-
-#define TILE_PRODUCT(wide)                                                                                             \
-    static void NAME(product##wide)(const NAME(element) *const *a, const NAME(element) * b, int64_t terms, float *out, \
-                                    int64_t stride, int add)                                                           \
-    {                                                                                                                  \
-        vf acc[ROWS][wide];                                                                                            \
-        const NAME(element) * row[ROWS];                                                                               \
-        for (int r = 0; r < ROWS; r++) {                                                                               \
-            row[r] = a[r];                                                                                             \
-            for (int v = 0; v < wide; v++)                                                                             \
-                acc[r][v] = add ? load(out + r * stride + v * LANES) : splat(0);                                       \
-        }                                                                                                              \
-        for (int64_t i = 0; i < terms; i++, b += wide * LANES)                                                         \
-            for (int r = 0; r < ROWS; r++)                                                                             \
-                for (int v = 0; v < wide; v++)                                                                         \
-                    acc[r][v] = MULTIPLY_ADD(acc[r][v], row[r][i], *(const NAME(vector_loose) *)(b + v * LANES));      \
-        for (int r = 0; r < ROWS; r++)                                                                                 \
-            for (int v = 0; v < wide; v++)                                                                             \
-                store(out + r * stride + v * LANES, acc[r][v]);                                                        \
-    }
-TILE_PRODUCT(1)
-TILE_PRODUCT(2)
-TILE_PRODUCT(3)
-#undef TILE_PRODUCT
+TILE_PRODUCT(product1, 1, 0)
+TILE_PRODUCT(product2, 2, 0)
+TILE_PRODUCT(product3, 3, 0)
+TILE_PRODUCT(product1_add, 1, 1)
+TILE_PRODUCT(product2_add, 2, 1)
+TILE_PRODUCT(product3_add, 3, 1)
 
 static void NAME(product)(const NAME(element) *const *a, const NAME(element) * b, int64_t terms, int64_t columns,
                           float *out, int64_t stride, int add)
@@ -66,11 +22,11 @@ static void NAME(product)(const NAME(element) *const *a, const NAME(element) * b
     for (int64_t j = 0; j < columns; j += BLOCK, b += BLOCK * terms) {
         int64_t left = columns - j;
         if (left > 2 * LANES)
-            NAME(product3)(a, b, terms, out + j, stride, add);
+            (add ? NAME(product3_add) : NAME(product3))(a, b, terms, out + j, stride);
         else if (left > LANES)
-            NAME(product2)(a, b, terms, out + j, stride, add);
+            (add ? NAME(product2_add) : NAME(product2))(a, b, terms, out + j, stride);
         else
-            NAME(product1)(a, b, terms, out + j, stride, add);
+            (add ? NAME(product1_add) : NAME(product1))(a, b, terms, out + j, stride);
     }
 }
 
@@ -191,51 +147,60 @@ struct NAME(tile) {
     float max[ROWS], sum[ROWS];
 };
 
-/* Scores of one row into weights, which for bf16 are pairs; the row's earlier sums are scaled to the new maximum. */
-INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int r, int64_t keys, int64_t seen,
+#ifndef VQP_SDPA_HIDE
+#define VQP_SDPA_HIDE
+/* Hides the keys from `seen` on of a row's scores: a vector that is seen in part, and those behind it. */
+INLINE void hide(float *score, int64_t seen, int64_t keys, float unseen)
+{
+    int64_t j = seen / LANES * LANES;
+    vi there = lane_numbers() < (int32_t)(seen - j);
+    store(score + j, choose(there, load(score + j), splat(unseen)));
+    for (j += LANES; j < keys; j += LANES)
+        store(score + j, splat(unseen));
+}
+#endif
+
+/* Scores of the tile's rows into weights, which for bf16 are pairs; what the rows have summed so far is scaled to their new maxima. Scores
+ * are taken times log2 e, so that weights are powers of 2. The rows go side by side: each waits for its own maximum alone. */
+INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int64_t keys, const int64_t *seen,
                         int first)
 {
-    float scale = s->n->op.u.sdpa.scale, *score = t->score + r * KEY_BLOCK;
-    vf most = splat(-INFINITY), sum = splat(0);
-    int64_t j = 0;
-    for (; j + LANES <= seen; j += LANES) {
-        vf v = load(score + j) * scale;
-        store(score + j, v);
-        most = larger(v, most);
+    float scale = s->n->op.u.sdpa.scale * 1.44269504088896341f, max[ROWS];
+    vf most[ROWS], sum[ROWS];
+    for (int r = 0; r < ROWS; r++) {
+        if (seen[r] < keys || keys % LANES)
+            hide(t->score + r * KEY_BLOCK, seen[r] < 0 ? 0 : seen[r], keys, scale < 0 ? INFINITY : -INFINITY);
+        most[r] = splat(-INFINITY);
+        sum[r] = splat(0);
     }
-    if (j < keys) { /* a vector that is seen in part, and those behind it */
-        vf v = load_part(score + j, seen > j ? seen - j : 0, -INFINITY) * scale;
-        vi there = lane_numbers() < (int32_t)(seen > j ? seen - j : 0);
-        v = choose(there, v, splat(-INFINITY));
-        store(score + j, v);
-        most = larger(v, most);
-        for (j += LANES; j < keys; j += LANES)
-            store(score + j, splat(-INFINITY));
+    for (int64_t j = 0; j < keys; j += LANES)
+        for (int r = 0; r < ROWS; r++)
+            most[r] = larger(load(t->score + r * KEY_BLOCK + j) * scale, most[r]);
+    for (int r = 0; r < ROWS; r++) {
+        max[r] = largest_of(most[r]);
+        if (!first && t->max[r] > max[r])
+            max[r] = t->max[r];
+        if (!(max[r] > -INFINITY))
+            max[r] = 0; /* nothing seen so far */
     }
-    float max = largest_of(most);
-    if (!first && t->max[r] > max)
-        max = t->max[r];
-    if (!(max > -INFINITY))
-        max = 0; /* nothing seen so far */
-    for (j = 0; j < keys; j += LANES) {
-        vf p = vexp_falling(load(score + j) - max);
-        sum += p;
+    for (int r = 0; r < ROWS; r++)
+        for (int64_t j = 0; j < keys; j += LANES) {
+            vf p = vexp2_falling(load(t->score + r * KEY_BLOCK + j) * scale - max[r]);
+            sum[r] += p;
 #if TILE_BF16
-        __m256bh h = _mm512_cvtneps_pbh((__m512)p);
-        memcpy(t->weight + (r * KEY_BLOCK + j) / 2, &h, sizeof h);
+            __m256bh h = _mm512_cvtneps_pbh((__m512)p);
+            memcpy(t->weight + (r * KEY_BLOCK + j) / 2, &h, sizeof h);
 #else
-        store(t->weight + r * KEY_BLOCK + j, p);
+            store(t->weight + r * KEY_BLOCK + j, p);
 #endif
+        }
+    for (int r = 0; r < ROWS; r++) {
+        float shrink = first ? 0 : exp2f(t->max[r] - max[r]), *out = t->out + r * s->d_padded;
+        t->sum[r] = first ? sum_of(sum[r]) : t->sum[r] * shrink + sum_of(sum[r]);
+        for (int64_t j = 0; !first && shrink != 1 && j < s->d_padded; j += LANES)
+            store(out + j, load(out + j) * shrink);
+        t->max[r] = max[r];
     }
-    if (first) {
-        t->sum[r] = sum_of(sum);
-    } else {
-        float shrink = expf(t->max[r] - max);
-        t->sum[r] = t->sum[r] * shrink + sum_of(sum);
-        for (j = 0; shrink != 1 && j < s->d_padded; j += LANES)
-            store(t->out + r * s->d_padded + j, load(t->out + r * s->d_padded + j) * shrink);
-    }
-    t->max[r] = max;
 }
 
 static void NAME(tile)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int64_t query, int64_t rows,
@@ -246,8 +211,10 @@ static void NAME(tile)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int64
     for (int64_t k0 = 0; k0 < end; k0 += KEY_BLOCK) {
         int64_t packed = s->keys - k0 < KEY_BLOCK ? s->keys - k0 : KEY_BLOCK; /* the block as it was packed */
         NAME(product)(t->query, k, s->d_terms, packed, t->score, KEY_BLOCK, 0);
+        int64_t seen[ROWS];
         for (int r = 0; r < ROWS; r++)
-            NAME(weigh)(s, t, r, packed, causal ? (query + r < end ? query + r + 1 : end) - k0 : packed, k0 == 0);
+            seen[r] = causal ? (query + r < end ? query + r + 1 : end) - k0 : packed;
+        NAME(weigh)(s, t, packed, seen, k0 == 0);
         NAME(product)(t->weights, v, (packed + PAIR - 1) / PAIR, s->d, t->out, s->d_padded, k0 > 0);
         k += (packed + LANES - 1) / LANES * LANES * s->d_terms;
         v += (packed + PAIR - 1) / PAIR * s->d_padded;
@@ -314,6 +281,4 @@ static void NAME(run)(struct vqp_hb_exec *x, const struct vqp_hb_node *n, uint32
     vqp_hb_for(x, (uint64_t)(rows * s.chunks), NAME(item), &s);
 }
 
-#undef NAME
-#undef PAIR
-#undef MULTIPLY_ADD
+#include "product_end.h"
