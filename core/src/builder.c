@@ -208,7 +208,8 @@ static int check_shape(vqp_program *p, vqp_status code, const char *what, const 
     char text[VQP_SHAPE_TEXT];
     if (!s)
         poison(p, code, "%s \"%s\" has no shape", what, QUOTED(name));
-    else if (vqp_shape_bytes(s, dtype, &info->bytes) || is_empty(s))
+    else if (vqp_shape_bytes(s, dtype, &info->bytes) || is_empty(s) ||
+             (dtype == VQP_Q8_0 && (s->rank != 2 || s->dim[1] % 32)))
         poison(p, code, "%s \"%s\" is %s%s: not a possible tensor", what, QUOTED(name), vqp_dtype_name(dtype),
                vqp_shape_text(s, text));
     if (!s || p->error.code)
@@ -338,6 +339,21 @@ static vqp_val record_weight(vqp_program *p, const char *name)
     return info.name ? add_value(p, &info, &extra) : 0;
 }
 
+/* The scale of a q8_0 weight is the tensor NAME.scale beside it. */
+static vqp_val scale_of(vqp_program *p, vqp_val weight)
+{
+    const char *name = p->vals[p->vals[weight].root].name, *owner = p->owner;
+    char *full = vqp_arena_printf(&p->mem, "%s.scale", name);
+    if (!full) {
+        poison_nomem(p);
+        return 0;
+    }
+    p->owner = p->extra[p->vals[weight].root].owner;
+    vqp_val v = record_weight(p, full);
+    p->owner = owner;
+    return v;
+}
+
 static int32_t record_has_weight(vqp_program *p, const char *name)
 {
     return !p->error.code && name && *name && p->env.has_weight &&
@@ -386,6 +402,10 @@ static vqp_val record_emit(vqp_program *p, struct vqp_op *op)
         op->u.conv.groups = op->u.conv.groups ? op->u.conv.groups : 1;
         op->u.conv.upsample = op->u.conv.upsample ? op->u.conv.upsample : 1;
     }
+    vqp_val weight = op->in[1];
+    if (op->kind == VQP_OP_LINEAR && weight < p->n_vals && p->vals[weight].dtype == VQP_Q8_0 && !op->in[5] &&
+        !(op->in[5] = scale_of(p, weight)))
+        return 0;
     return add_op(p, op, path(p));
 }
 

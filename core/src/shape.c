@@ -9,7 +9,8 @@ uint32_t vqp_dtype_bytes(uint32_t dtype)
     case VQP_I32: return 4;
     case VQP_F16:
     case VQP_BF16: return 2;
-    case VQP_U8: return 1;
+    case VQP_U8:
+    case VQP_Q8_0: return 1;
     default: return 0;
     }
 }

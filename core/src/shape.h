@@ -3,7 +3,7 @@
 #define VQP_SHAPE_H
 #include <vqpipe/base.h>
 
-/* Bytes of one element; 0 for unknown dtypes and for Q8_0, which has no whole element. */
+/* Bytes of one element; 0 for unknown dtypes. Q8_0: of its int8; the scales are a tensor of their own. */
 uint32_t vqp_dtype_bytes(uint32_t dtype);
 const char *vqp_dtype_name(uint32_t dtype); /* "f32"; "?" where unknown */
 /* Elements; 0 on success, nonzero where a dim is negative or the product overflows. Rank 0 has one. */

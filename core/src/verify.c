@@ -14,6 +14,7 @@ enum {
     IS_HALF = 8,   /* also a weight of f16 or bf16 */
     IS_FIXED = 16, /* known at compile: only weights and constants */
     IS_SAME = 32,  /* one dtype for all operands of this kind */
+    IS_Q8 = 64,    /* also a weight of q8_0 */
 };
 static const struct type {
     char letter;
@@ -23,6 +24,7 @@ static const struct type {
     {'f', IS_F32, "f32"},
     {'i', IS_I32, "i32"},
     {'w', IS_F32 | IS_HALF | IS_FIXED, "a weight or a constant of f32"},
+    {'q', IS_F32 | IS_HALF | IS_Q8 | IS_FIXED, "a weight or a constant of f32"},
     {'W', IS_F32 | IS_HALF, "f32 or a weight"},
     {'t', IS_F32 | IS_I32 | IS_SAME, "f32 or i32"},
     {'a', IS_F32 | IS_I32 | IS_HALF | IS_SAME, "f32, i32 or a weight"},
@@ -70,19 +72,21 @@ static int check_type(struct vqp_infer *c, const char *name, char letter, const 
         t++;
     char shape[VQP_SHAPE_TEXT];
     vqp_shape_text(&v->shape, shape);
-    if (v->role == VQP_VAL_WEIGHT && !is_float(v->dtype))
-        return operand_fail(c, v, 1, "%s is a weight of %s%s; only f32, f16 and bf16 can be computed with", name,
-                            vqp_dtype_name(v->dtype), shape);
+    if (v->role == VQP_VAL_WEIGHT && !is_float(v->dtype) && !((t->is & IS_Q8) && v->dtype == VQP_Q8_0))
+        return operand_fail(c, v, 1, "%s is a weight of %s%s; only %sf32, f16 and bf16 can be computed with", name,
+                            vqp_dtype_name(v->dtype), shape, t->is & IS_Q8 ? "q8_0, " : "");
     uint32_t dtype = v->dtype;
     unsigned is;
     switch (dtype) {
     case VQP_F32: is = IS_F32; break;
     case VQP_I32: is = IS_I32; break;
     case VQP_U8: is = IS_U8; break;
+    case VQP_Q8_0: is = IS_Q8; break;
     default: is = IS_HALF; dtype = VQP_F32;
     }
     int fixed = v->role == VQP_VAL_WEIGHT || v->role == VQP_VAL_CONSTANT;
-    if (!(t->is & is) || ((t->is & IS_FIXED) && !fixed) || (is == IS_HALF && v->role != VQP_VAL_WEIGHT))
+    if (!(t->is & is) || ((t->is & IS_FIXED) && !fixed) ||
+        ((is == IS_HALF || is == IS_Q8) && v->role != VQP_VAL_WEIGHT))
         return operand_fail(c, v, 0, "%s is %s %s%s, expected %s", name, role_text(v->role), vqp_dtype_name(v->dtype),
                             shape, t->text);
     if (!(t->is & IS_SAME))

@@ -75,6 +75,14 @@ static int embedding(struct vqp_infer *c)
 
 static int linear(struct vqp_infer *c)
 {
+    const struct vqp_val_info *weight = c->in[1], *scale = c->in[5];
+    if ((weight->dtype == VQP_Q8_0) != (scale != NULL))
+        FAIL("%s",
+             scale ? "scale is given, and the weight is not q8_0" : "the weight is q8_0, and its scale is missing");
+    if (scale && (c->dim['I'] % 32 || c->dim['S'] != c->dim['I'] / 32 || scale->dtype != VQP_F16))
+        FAIL("a q8_0 weight [%" PRId64 ",%" PRId64 "] has a scale of %s [%" PRId64 ",%" PRId64
+             "], expected f16 for every 32 of a row",
+             c->dim['O'], c->dim['I'], vqp_dtype_name(scale->dtype), c->dim['O'], c->dim['S']);
     return check_act(c, c->op->u.linear.act);
 }
 
@@ -249,8 +257,8 @@ static int advance(struct vqp_infer *c)
 
 static const struct vqp_op_rule fused[] = {
     [VQP_OP_EMBEDDING] = {"embedding", "ids:i[*,N] table:w[V,D] pos?:W[M,D]", "f[*,N,D]", embedding},
-    [VQP_OP_LINEAR] = {"linear", "x:f[*,I] weight:w[O,I] bias?:w[O] residual?:f[*,O] gate?:f[O]|[*,O]", "f[*,O]",
-                       linear},
+    [VQP_OP_LINEAR] = {"linear", "x:f[*,I] weight:q[O,I] bias?:w[O] residual?:f[*,O] gate?:f[O]|[*,O] scale?:w[O,S]",
+                       "f[*,O]", linear},
     [VQP_OP_LAYER_NORM] = {"layer_norm", "x:f[*,D] weight?:w[D] bias?:w[D] ; table?:f[R,T] row?:i[1]|[B]", "f[*,D]",
                            layer_norm},
     [VQP_OP_RMS_NORM] = {"rms_norm", "x:f[*,D] weight?:w[D] bias?:w[D] ; table?:f[R,T] row?:i[1]|[B]", "f[*,D]",

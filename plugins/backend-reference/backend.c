@@ -37,7 +37,7 @@ static const struct vqp_hb_class reference_class = {
     .kinds =
         {
             VQP_HB_SHARED_KINDS,
-            [VQP_OP_LINEAR] = {vqp_ref_linear, NULL, 1, vqp_ref_linear_prepare, vqp_ref_release},
+            [VQP_OP_LINEAR] = {vqp_ref_linear, NULL, 1, vqp_ref_linear_prepare, vqp_ref_release, 1},
             [VQP_OP_LAYER_NORM] = {vqp_ref_layer_norm},
             [VQP_OP_RMS_NORM] = {vqp_ref_layer_norm},
             [VQP_OP_SDPA] = {vqp_ref_sdpa, vqp_ref_sdpa_scratch},

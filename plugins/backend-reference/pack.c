@@ -4,6 +4,7 @@
 
 struct packed {
     uint32_t dtype;
+    const float *scale; /* of Q8_0, else NULL */
     struct vqp_ref_matrix matrix;
     float values[];
 };
@@ -15,8 +16,8 @@ struct own {
 static int same(const void *copy, const void *key)
 {
     const struct packed *a = copy, *b = key;
-    return a->dtype == b->dtype && a->matrix.groups == b->matrix.groups && a->matrix.outs == b->matrix.outs &&
-           a->matrix.ins == b->matrix.ins && a->matrix.taps == b->matrix.taps;
+    return a->dtype == b->dtype && a->scale == b->scale && a->matrix.groups == b->matrix.groups &&
+           a->matrix.outs == b->matrix.outs && a->matrix.ins == b->matrix.ins && a->matrix.taps == b->matrix.taps;
 }
 
 static void *make(const void *data, const void *key)
@@ -25,17 +26,30 @@ static void *make(const void *data, const void *key)
     uint64_t floats = vqp_ref_matrix_floats(&k->matrix);
     struct packed *p =
         floats <= (SIZE_MAX - sizeof *p) / sizeof(float) ? malloc(sizeof *p + floats * sizeof(float)) : NULL;
-    if (p) {
-        *p = *k;
+    if (!p)
+        return NULL;
+    *p = *k;
+    if (k->dtype != VQP_Q8_0) {
         vqp_ref_matrix_pack(p->values, data, k->dtype, &k->matrix);
+        return p;
     }
+    uint64_t n = (uint64_t)k->matrix.outs * (uint64_t)k->matrix.ins;
+    float *plain = malloc(n * sizeof *plain);
+    if (!plain) {
+        free(p);
+        return NULL;
+    }
+    vqp_hb_dequantise(data, k->scale, 0, n, plain);
+    vqp_ref_matrix_pack(p->values, plain, VQP_F32, &k->matrix);
+    free(plain);
     return p;
 }
 
 vqp_status vqp_ref_prepare(struct vqp_hb_prepare *c, struct vqp_hb_node *n, const struct vqp_ref_matrix *m)
 {
     static const struct vqp_hb_form form = {same, make, free};
-    const struct packed key = {.dtype = n->in[1].dtype, .matrix = *m};
+    const struct packed key = {
+        .dtype = n->in[1].dtype, .scale = n->in[1].dtype == VQP_Q8_0 ? n->in[5].f : NULL, .matrix = *m};
     struct own *own = n->own = calloc(1, sizeof *own);
     if (own && c->weight_1)
         own->shared = vqp_hb_weights_obtain(c->self->weights, n->in[1].data, &form, &key);

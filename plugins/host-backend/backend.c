@@ -119,9 +119,12 @@ int32_t vqp_hb_supports(void *self, const struct vqp_program_view *p, uint32_t i
     if (kinds[op->kind].packs && p->vals[op->in[1]].role != VQP_VAL_WEIGHT &&
         p->vals[op->in[1]].role != VQP_VAL_CONSTANT)
         return 0;
-    for (int k = 0; k < VQP_OP_MAX_IN; k++)
-        if (op->in[k] && (p->vals[op->in[k]].dtype < VQP_F32 || p->vals[op->in[k]].dtype > VQP_BF16))
+    for (int k = 0; k < VQP_OP_MAX_IN; k++) {
+        uint32_t dtype = op->in[k] ? p->vals[op->in[k]].dtype : VQP_F32;
+        int q8 = dtype == VQP_Q8_0 && op->kind == VQP_OP_LINEAR && k == 1 && kinds[op->kind].takes_q8_0;
+        if ((dtype < VQP_F32 || dtype > VQP_BF16) && !q8)
             return 0;
+    }
     return 1;
 }
 

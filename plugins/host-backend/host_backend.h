@@ -66,6 +66,7 @@ struct vqp_hb_kind {
     int packs; /* operand 1 is a weight that prepare() packs: it comes as stored, and must be known at compile */
     vqp_status (*prepare)(struct vqp_hb_prepare *c, struct vqp_hb_node *n); /* may be NULL */
     void (*release)(void *own);
+    int takes_q8_0; /* LINEAR: operand 1 may be Q8_0, with operand 5 its scales as float32 */
 };
 
 struct vqp_hb_class {
@@ -139,6 +140,11 @@ void vqp_hb_sort_some(const float *v, uint32_t *order, uint32_t n);
 /* ---- load.c ---- */
 
 float vqp_hb_load(const void *data, uint32_t dtype, uint64_t i); /* element i as float32; any alignment */
+/* out[i] = entry from+i of a Q8_0 weight with a scale for every VQP_HB_Q8_BLOCK entries; from and n are multiples of that. */
+enum {
+    VQP_HB_Q8_BLOCK = 32
+};
+void vqp_hb_dequantise(const int8_t *entries, const float *scale, uint64_t from, uint64_t n, float *out);
 
 /* ---- weights.c: copies of weights in a form that kernels want, found again by the address of their data ---- */
 

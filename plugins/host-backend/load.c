@@ -28,3 +28,12 @@ float vqp_hb_load(const void *data, uint32_t dtype, uint64_t i)
     default: memcpy(&f, (const unsigned char *)data + 4 * i, sizeof f); return f;
     }
 }
+
+void vqp_hb_dequantise(const int8_t *entries, const float *scale, uint64_t from, uint64_t n, float *out)
+{
+    for (uint64_t i = 0; i < n; i += VQP_HB_Q8_BLOCK) {
+        float by = scale[(from + i) / VQP_HB_Q8_BLOCK];
+        for (uint64_t k = i; k < i + VQP_HB_Q8_BLOCK; k++)
+            out[k] = by * (float)entries[from + k];
+    }
+}

@@ -42,7 +42,8 @@ static void check_linear(const struct linear *v)
     struct vqp_shape out = vqp_shape2(v->rows, v->outs);
     struct tensor *x = ops_random(VQP_F32, vqp_shape2(v->rows, v->ins), -2, 2);
     struct tensor *w = ops_as(ops_random(v->dtype, vqp_shape2(v->outs, v->ins), -0.5, 0.5), v->role);
-    struct tensor *bias = v->bias ? ops_as(ops_random(v->dtype, vqp_shape1(v->outs), -1, 1), v->role) : NULL;
+    uint32_t bias_dtype = v->dtype == VQP_Q8_0 ? VQP_F16 : v->dtype;
+    struct tensor *bias = v->bias ? ops_as(ops_random(bias_dtype, vqp_shape1(v->outs), -1, 1), v->role) : NULL;
     struct tensor *residual = v->residual ? ops_random(VQP_F32, out, -2, 2) : NULL;
     struct tensor *gate = v->gate ? ops_random(VQP_F32, v->gate == 1 ? vqp_shape1(v->outs) : out, -1, 2) : NULL;
     uint64_t n = (uint64_t)(v->rows * v->outs);
@@ -69,6 +70,28 @@ static void multiplies_by_weights_of_any_size(void)
     };
     for (size_t i = 0; i < COUNT(v); i++) {
         ops_seed(200 + i);
+        check_linear(&v[i]);
+    }
+}
+
+static void multiplies_by_q8_0_weights(void)
+{
+    static const struct linear v[] = {
+        {1, 32, 1, VQP_Q8_0, VQP_ACT_NONE, VQP_VAL_WEIGHT, 0, 0, 0},
+        {7, 96, 40, VQP_Q8_0, VQP_ACT_NONE, VQP_VAL_WEIGHT, 1, 0, 0},
+        {130, 224, 150, VQP_Q8_0, VQP_ACT_SILU, VQP_VAL_WEIGHT, 1, 1, 1},
+        {66, 768, 193, VQP_Q8_0, VQP_ACT_GELU_SIGMOID, VQP_VAL_WEIGHT, 1, 0, 2},
+        {300, 64, 520, VQP_Q8_0, VQP_ACT_NONE, VQP_VAL_WEIGHT, 1, 1, 0},
+    };
+    struct tensor *x = ops_random(VQP_F32, vqp_shape2(1, 32), -1, 1),
+                  *w = ops_random(VQP_Q8_0, vqp_shape2(1, 32), -1, 1);
+    ops_give(vqp_linear(P, ops_val(x), ops_val(w), 0, VQP_ACT_NONE));
+    int supported = ops_supported();
+    ops_reset();
+    if (!supported)
+        SKIP("%s has no q8_0", ops_target.name);
+    for (size_t i = 0; i < COUNT(v); i++) {
+        ops_seed(250 + i);
         check_linear(&v[i]);
     }
 }
@@ -337,6 +360,7 @@ static void turns_pairs_by_position(void)
 const struct vqp_case cases_matrix[] = {
     {"embedding adds positions and clamps ids", embeds_ids_and_positions},
     {"linear takes weights of every size and type", multiplies_by_weights_of_any_size},
+    {"linear takes q8_0 weights", multiplies_by_q8_0_weights},
     {"linear adds activation, gate and residual", adds_activation_gate_and_residual},
     {"sdpa takes any head size, batch and length", attends_with_any_head_size},
     {"sdpa takes scores of hundreds", attends_to_large_scores},

@@ -163,6 +163,8 @@ static vqp_status env_weight(void *ctx, const char *owner, const char *name, str
     (void)owner;
     (void)err;
     const struct tensor *t = session.tensors[atoi(name + 1)];
+    if (strstr(name, ".scale"))
+        t = t->scale;
     *out = (struct vqp_tensor_view){t->dtype, 0, t->shape, t->data, t->bytes};
     return VQP_OK;
 }
@@ -213,6 +215,15 @@ static int failed(const char *what, const struct vqp_error *err)
 static int is_bound(const struct vqp_val_info *val, vqp_val v)
 {
     return val->root == v && (val->role == VQP_VAL_INPUT || val->role == VQP_VAL_STATE || val->role == VQP_VAL_OUTPUT);
+}
+
+int ops_supported(void)
+{
+    struct vqp_error err = {0};
+    if (vqp_program_seal(ops_program(), &err))
+        return !failed("the program", &err);
+    const struct vqp_program_view *view = vqp_program_view(session.program);
+    return ops_target.v->supports(ops_target.self, view, view->n_ops - 1);
 }
 
 int ops_build(void)

@@ -25,14 +25,17 @@ struct tensor {
         int32_t *i;
         uint8_t *u;
         uint16_t *h;
+        int8_t *b;
     };
+    struct tensor *scale; /* of Q8_0 */
 };
 void *ops_alloc(size_t n, size_t size); /* zeroed; freed by ops_reset */
 void ops_free_all(void);
 void ops_seed(uint64_t seed);
 double ops_uniform(double low, double high);
 struct tensor *ops_zeros(uint32_t dtype, struct vqp_shape shape);
-/* Uniform in low..high; F16 and BF16 are rounded towards zero. Those two are weights, other dtypes inputs. */
+/* Uniform in low..high; F16 and BF16 are rounded towards zero. Those two and Q8_0, which gets
+ * a scale in low..high / 127 for every 32, are weights, other dtypes inputs. */
 struct tensor *ops_random(uint32_t dtype, struct vqp_shape shape, double low, double high);
 struct tensor *ops_as(struct tensor *t, uint32_t role); /* sets the role and returns t */
 double ops_at(const struct tensor *t, uint64_t i);      /* element i, exactly */
@@ -74,6 +77,9 @@ const struct vqp_program_view *ops_view(void);
  * failure, which is then on record, else output 0. */
 void *ops_result(void);
 void ops_reset(void);
+
+/* Whether the target runs the op just recorded on operands like these; ops_reset() must follow a no. */
+int ops_supported(void);
 
 /* ---- compare.c ---- */
 

@@ -37,7 +37,7 @@ double ops_uniform(double low, double high)
 struct tensor *ops_zeros(uint32_t dtype, struct vqp_shape shape)
 {
     struct tensor *t = ops_alloc(1, sizeof *t);
-    int half = dtype == VQP_F16 || dtype == VQP_BF16;
+    int half = dtype == VQP_F16 || dtype == VQP_BF16 || dtype == VQP_Q8_0;
     *t = (struct tensor){.dtype = dtype, .role = half ? VQP_VAL_WEIGHT : VQP_VAL_INPUT, .shape = shape};
     if (vqp_shape_count(&shape, &t->count) || vqp_shape_bytes(&shape, dtype, &t->bytes))
         exit(2);
@@ -65,12 +65,15 @@ static uint16_t to_half(uint32_t dtype, double v)
 struct tensor *ops_random(uint32_t dtype, struct vqp_shape shape, double low, double high)
 {
     struct tensor *t = ops_zeros(dtype, shape);
+    if (dtype == VQP_Q8_0)
+        t->scale = ops_random(VQP_F16, vqp_shape2(shape.dim[0], shape.dim[1] / 32), low / 127, high / 127);
     for (uint64_t k = 0; k < t->count; k++) {
         double v = ops_uniform(low, high);
         switch (dtype) {
         case VQP_F32: t->f[k] = (float)v; break;
         case VQP_I32: t->i[k] = (int32_t)floor(v); break;
         case VQP_U8: t->u[k] = (uint8_t)v; break;
+        case VQP_Q8_0: t->b[k] = (int8_t)floor(ops_uniform(-127, 128)); break;
         default: t->h[k] = to_half(dtype, k % 17 == 3 ? v * 0x1p-16 : v); break; /* some subnormal ones */
         }
     }
@@ -89,6 +92,7 @@ double ops_at(const struct tensor *t, uint64_t i)
     case VQP_F32: return (double)t->f[i];
     case VQP_I32: return t->i[i];
     case VQP_U8: return t->u[i];
+    case VQP_Q8_0: return t->b[i] * ops_at(t->scale, i / 32);
     default: break;
     }
     /* sign, exponent, fraction */

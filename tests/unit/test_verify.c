@@ -8,10 +8,10 @@ static const struct kind {
     char letter;
     uint32_t dtype, role;
 } kinds[] = {
-    {'f', VQP_F32, VQP_VAL_TEMP},   {'i', VQP_I32, VQP_VAL_TEMP},     {'u', VQP_U8, VQP_VAL_TEMP},
-    {'w', VQP_F32, VQP_VAL_WEIGHT}, {'h', VQP_F16, VQP_VAL_WEIGHT},   {'b', VQP_BF16, VQP_VAL_WEIGHT},
-    {'j', VQP_I32, VQP_VAL_WEIGHT}, {'c', VQP_F32, VQP_VAL_CONSTANT}, {'s', VQP_F32, VQP_VAL_STATE},
-    {'k', VQP_I32, VQP_VAL_STATE},  {'n', VQP_F32, VQP_VAL_INPUT},
+    {'f', VQP_F32, VQP_VAL_TEMP},    {'i', VQP_I32, VQP_VAL_TEMP},   {'u', VQP_U8, VQP_VAL_TEMP},
+    {'w', VQP_F32, VQP_VAL_WEIGHT},  {'h', VQP_F16, VQP_VAL_WEIGHT}, {'b', VQP_BF16, VQP_VAL_WEIGHT},
+    {'q', VQP_Q8_0, VQP_VAL_WEIGHT}, {'j', VQP_I32, VQP_VAL_WEIGHT}, {'c', VQP_F32, VQP_VAL_CONSTANT},
+    {'s', VQP_F32, VQP_VAL_STATE},   {'k', VQP_I32, VQP_VAL_STATE},  {'n', VQP_F32, VQP_VAL_INPUT},
 };
 
 /* One value of the notation at *s, which is moved past it. */
@@ -71,7 +71,14 @@ static const struct rule_case cases[] = {
     {"f[2,8] w[5,8] w[4]", "!!linear: bias is [4], expected [5]", OP(LINEAR)},
     {"f[2,8] w[5,8] - f[3,5]", "!linear: residual is [3,5], expected [2,5]", OP(LINEAR)},
     {"f[2,8] w[5,8] - - f[3]", "!linear: gate is [3], expected [5] or [2,5]", OP(LINEAR)},
-    {"f[2,8] w[5,8] - - - f[5]", "!linear: operand 6 is set, but it takes no more than 5", OP(LINEAR)},
+    {"f[2,8] w[5,8] - - - - f[5]", "!linear: operand 7 is set, but it takes no more than 6", OP(LINEAR)},
+    {"f[2,64] q[5,64] w[5] - - h[5,2]", "f[2,5]", OP(LINEAR)},
+    {"f[2,64] q[5,64]", "!linear: the weight is q8_0, and its scale is missing", OP(LINEAR)},
+    {"f[2,64] w[5,64] - - - h[5,2]", "!linear: scale is given, and the weight is not q8_0", OP(LINEAR)},
+    {"f[2,64] q[5,64] - - - h[5,3]", "!linear: a q8_0 weight [5,64] has a scale of f16 [5,3]", OP(LINEAR)},
+    {"f[2,64] q[5,64] - - - w[5,2]", "!linear: a q8_0 weight [5,64] has a scale of f32 [5,2]", OP(LINEAR)},
+    {"f[2,64] q[5,64] - - - h[4,2]", "!!linear: scale is [4,2], expected [5,2]", OP(LINEAR)},
+    {"i[7] q[100,32]", "!!embedding: table is a weight of q8_0[100,32]; only f32, f16 and bf16", OP(EMBEDDING)},
     {"f[2,8] w[5,8]", "!linear: there is no activation 4", OP(LINEAR, ACT(4))},
     {"f[2,8] w[5,8]", "!linear: flags are 0x2, expected 0", OP(LINEAR, .flags = 2)},
 

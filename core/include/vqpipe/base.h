@@ -62,7 +62,7 @@ enum {
     VQP_I32 = 3,
     VQP_U8 = 4,
     VQP_BF16 = 5,
-    VQP_Q8_0 = 6, /* reserved for block-quantised weights; no op takes it yet */
+    VQP_Q8_0 = 6, /* int8 weights [O,I] of LINEAR, with one f16 scale for every 32 of a row: ops.h */
 };
 
 /* Row-major, outermost dimension first; rank 0 is a scalar of one element. */

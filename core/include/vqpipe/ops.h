@@ -113,8 +113,10 @@ static inline vqp_val vqp_embedding(VQP_API, vqp_val ids, vqp_val table, vqp_val
     VQP_EMIT(p, VQP_OP_EMBEDDING, 0, {ids, table, pos}, {0}, {{0}});
 }
 
-/* LINEAR  in: x f32 [...,I], weight W [O,I], bias? W [O], residual? f32 [...,O], gate? f32 [O] or [...,O].   out: f32 [...,O]
- *   out = residual + gate * act(x weight^T + bias) */
+/* LINEAR  in: x f32 [...,I], weight W or Q8_0 [O,I], bias? W [O], residual? f32 [...,O], gate? f32 [O] or [...,O], scale? F16 [O,I/32].
+ *   out: f32 [...,O] = residual + gate * act(x weight^T + bias)
+ *   scale goes with a weight of Q8_0, whose entry (o,i) is weight[o,i] * scale[o,i/32] (blocks as ggml's q8_0). A component records such a
+ *   weight like any other: core adds the scale, the tensor NAME.scale beside NAME. */
 static inline vqp_val vqp_linear_full(VQP_API, vqp_val x, vqp_val weight, vqp_val bias, vqp_val residual, vqp_val gate,
                                       uint32_t act)
 {
