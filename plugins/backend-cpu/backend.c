@@ -141,7 +141,7 @@ static vqp_status run(void *self, vqp_exec *x, uint32_t times, struct vqp_error 
 static int reads_bf16(const struct vqp_op *op, int operand)
 {
     switch (op->kind) {
-    case VQP_OP_LINEAR:
+    case VQP_OP_LINEAR: return operand == 0 && !op->in[5]; /* q8_0: in float32 */
     case VQP_OP_CONV2D: return operand == 0;
     case VQP_OP_SDPA: return operand < 3;
     default: return 0;
@@ -151,7 +151,7 @@ static int reads_bf16(const struct vqp_op *op, int operand)
 static int writes_bf16(const struct vqp_op *op)
 {
     switch (op->kind) {
-    case VQP_OP_LINEAR:
+    case VQP_OP_LINEAR: return !op->in[5];
     case VQP_OP_LAYER_NORM:
     case VQP_OP_RMS_NORM:
     case VQP_OP_SDPA:

@@ -218,6 +218,7 @@ static vqp_status prepare(struct compile *k, const struct vqp_op *op, struct vqp
     vqp_status st = VQP_OK;
     node->op = *op;
     node->run = kind->run;
+    node->release = kind->release;
     for (int i = 0; i < VQP_OP_MAX_IN && st == VQP_OK; i++)
         st = resolve(k, op->in[i], kind->packs && i == 1, &node->in[i]);
     for (int i = 0; i < VQP_OP_MAX_OUT && st == VQP_OK; i++)
@@ -234,12 +235,13 @@ static vqp_status prepare(struct compile *k, const struct vqp_op *op, struct vqp
 
 void vqp_hb_exec_destroy(void *self, vqp_exec *exec)
 {
+    (void)self;
     struct vqp_hb_exec *x = (struct vqp_hb_exec *)exec;
     if (!x)
         return;
     for (uint32_t i = 0; x->nodes && i < x->n_nodes; i++)
         if (x->nodes[i].own)
-            ((struct vqp_hb *)self)->cls->kinds[x->nodes[i].op.kind].release(x->nodes[i].own);
+            x->nodes[i].release(x->nodes[i].own);
     free(x->nodes);
     free(x->ns);
     free(x->arena);

@@ -29,7 +29,9 @@ struct vqp_hb_node {
     struct vqp_op op;
     struct vqp_hb_arg in[VQP_OP_MAX_IN], out[VQP_OP_MAX_OUT];
     void *own; /* what prepare() made for run(), given back by release() */
-    void (*run)(struct vqp_hb_exec *x, const struct vqp_hb_node *n);
+    void (*run)(struct vqp_hb_exec *x,
+                const struct vqp_hb_node *n); /* this and release: the kind's, unless prepare() sets others */
+    void (*release)(void *own);
 };
 
 /* ---- backend.c ---- */

@@ -22,12 +22,25 @@ vqp_status ISA(slots_prepare)(struct vqp_hb_prepare *c, struct vqp_hb_node *n)
 #if VQP_OWN_LINEAR
 #define LINEAR                                                                                                         \
     {                                                                                                                  \
-        ISA(linear), NULL, 1, ISA(linear_prepare), ISA(linear_release)                                                 \
+        ISA(linear), JOIN3(vqp_cpu_, linear_scratch, VQP_ISA), 1, ISA(linear_prepare), ISA(linear_release), 1          \
     }
 #else
+static vqp_status prepare_linear(struct vqp_hb_prepare *c, struct vqp_hb_node *n)
+{
+    if (n->in[1].dtype != VQP_Q8_0)
+        return vqp_cpu_linear_prepare(c, n);
+    n->run = ISA(linear);
+    n->release = ISA(linear_release);
+    return ISA(linear_prepare)(c, n);
+}
+
+static uint64_t scratch_of_linear(const struct vqp_hb_node *n)
+{
+    return n->run == ISA(linear) ? JOIN3(vqp_cpu_, linear_scratch, VQP_ISA)(n) : vqp_cpu_own_scratch(n);
+}
 #define LINEAR                                                                                                         \
     {                                                                                                                  \
-        vqp_cpu_linear, vqp_cpu_own_scratch, 1, vqp_cpu_linear_prepare, vqp_cpu_own_release                            \
+        vqp_cpu_linear, scratch_of_linear, 1, prepare_linear, vqp_cpu_own_release, 1                                   \
     }
 #endif
 

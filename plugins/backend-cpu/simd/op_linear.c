@@ -1,12 +1,12 @@
 #include "simd.h"
 #include <stdlib.h>
 
-/* LINEAR in float32, where oneDNN has no kernel for packed weights (AVX2: it packs them anew in every product). The weight is packed once: a
- * panel of BLOCK outputs after another, in each the inputs in order, as the tile product wants it. An item is a block of rows; it
+/* LINEAR in float32, where oneDNN has no kernel for packed weights (AVX2: it packs them anew in every product); and with q8_0 weights
+ * everywhere. The weight is packed once: a panel of BLOCK outputs after another, in each the inputs in order, as the tile product wants it.
+ * A q8_0 weight stays in the file's mapping: each item unpacks the part of a panel that it is about to use. An item is a block of rows; it
  * takes the outputs by GROUP panels and the inputs by parts, so that one panel's part stays in the first-level cache, the rows' in the second.
  * An element's sum runs over its inputs in order, whatever the blocks are: it does not depend on threads or on other rows. */
 
-#if VQP_OWN_LINEAR
 #define TILE_BF16 0
 #include "product.h"
 
@@ -17,20 +17,24 @@ enum {
     PART = 384, /* inputs, at most */
     GROUP = 8,  /* panels */
     BLOCK_ROWS = 128,
-    LINE = 64
+    Q8_BLOCK_ROWS = 512, /* more, as each item unpacks what it uses */
+    LINE = 64,
+    UNPACKED = PART * BLOCK
 };
 
 struct panels {
     int64_t n, k;
-    uint32_t dtype; /* of the file */
+    uint32_t dtype;     /* of the file */
+    const float *scale; /* of q8_0 */
     float *values;
 };
 
 struct linear {
     const float *values; /* packed: in the cache of weights, or */
     struct panels *mine; /* of a CONSTANT, which has no place there */
+    struct panels q8;    /* dtype VQP_Q8_0: nothing is packed */
     int64_t rows, n, k;
-    int64_t block, blocks, columns, shares; /* an item: so many rows, so many outputs */
+    int64_t threads, block, blocks, columns, shares; /* an item: so many rows, so many outputs */
     int64_t part;
 };
 
@@ -47,6 +51,8 @@ static vf read_some(const struct filling *f, int64_t row, int64_t i)
     vf v = splat(0);
     if (row >= p->n)
         return v;
+    if (p->dtype == VQP_Q8_0)
+        return load_int8((const int8_t *)f->data + row * p->k + i) * p->scale[(row * p->k + i) / VQP_HB_Q8_BLOCK];
     if (p->k - i >= LANES)
         return load_weight(f->data, p->dtype, row * p->k + i);
     float s[LANES] = {0};
@@ -55,21 +61,25 @@ static vf read_some(const struct filling *f, int64_t row, int64_t i)
     return load(s);
 }
 
-static void fill(void *ctx, uint64_t panel)
+/* The inputs from..from+terms-1 of the panel of outputs first.. */
+static void fill_part(const struct filling *f, int64_t first, int64_t from, int64_t terms, float *to)
 {
-    const struct filling *f = ctx;
-    const struct panels *p = f->panels;
-    int64_t first = (int64_t)panel * BLOCK;
-    float *to = p->values + first * p->k;
-    for (int64_t i = 0; i < p->k; i += LANES)
+    for (int64_t i = 0; i < terms; i += LANES)
         for (int64_t c = 0; c < BLOCK; c += LANES) {
             vf rows[LANES];
             for (int r = 0; r < LANES; r++)
-                rows[r] = read_some(f, first + c + r, i);
+                rows[r] = read_some(f, first + c + r, from + i);
             transpose(rows);
-            for (int r = 0; r < LANES && i + r < p->k; r++)
+            for (int r = 0; r < LANES && i + r < terms; r++)
                 store(to + (i + r) * BLOCK + c, rows[r]);
         }
+}
+
+static void fill(void *ctx, uint64_t panel)
+{
+    const struct filling *f = ctx;
+    int64_t first = (int64_t)panel * BLOCK;
+    fill_part(f, first, 0, f->panels->k, f->panels->values + first * f->panels->k);
 }
 
 static int same(const void *copy, const void *key)
@@ -113,20 +123,23 @@ void ISA(linear_release)(void *own)
 vqp_status ISA(linear_prepare)(struct vqp_hb_prepare *c, struct vqp_hb_node *n)
 {
     static const struct vqp_hb_form form = {same, make, destroy};
-    const struct panels key = {n->in[1].dim[0], n->in[1].dim[1], n->in[1].dtype, NULL};
+    const struct panels key = {n->in[1].dim[0], n->in[1].dim[1], n->in[1].dtype, n->in[5].f, NULL};
+    int q8 = key.dtype == VQP_Q8_0;
     int64_t threads = vqp_cpu_of(c->self)->threads;
     struct linear *l = n->own = calloc(1, sizeof *l);
     const struct panels *p = NULL;
-    if (l && c->weight_1)
+    if (l && q8)
+        p = &key;
+    else if (l && c->weight_1)
         p = vqp_hb_weights_obtain(c->self->weights, n->in[1].data, &form, &key);
     else if (l)
         p = l->mine = make(n->in[1].data, &key);
     if (!p)
         return vqp_hb_no_memory(c);
-    *l = (struct linear){.values = p->values, .mine = l->mine, .n = key.n, .k = key.k};
+    *l = (struct linear){.values = p->values, .mine = l->mine, .q8 = key, .n = key.n, .k = key.k, .threads = threads};
     l->rows = (int64_t)(n->out[0].count / (uint64_t)key.n);
     /* Blocks of one size, so that all threads have equal shares; where rows are few, the outputs are shared too. */
-    int64_t rounds = (l->rows + threads * BLOCK_ROWS - 1) / (threads * BLOCK_ROWS);
+    int64_t most = threads * (q8 ? Q8_BLOCK_ROWS : BLOCK_ROWS), rounds = (l->rows + most - 1) / most;
     l->block = (l->rows + threads * rounds - 1) / (threads * rounds);
     l->block = (l->block + ROWS - 1) / ROWS * ROWS;
     l->blocks = (l->rows + l->block - 1) / l->block;
@@ -135,6 +148,8 @@ vqp_status ISA(linear_prepare)(struct vqp_hb_prepare *c, struct vqp_hb_node *n)
     l->shares = (key.n + l->columns - 1) / l->columns;
     int64_t parts = (key.k + PART - 1) / PART;
     l->part = (key.k + parts - 1) / parts;
+    if (q8)
+        l->part = (l->part + VQP_HB_Q8_BLOCK - 1) / VQP_HB_Q8_BLOCK * VQP_HB_Q8_BLOCK;
     return VQP_OK;
 }
 
@@ -282,21 +297,30 @@ static int64_t terms_at(const struct linear *l, const struct place *p)
     return l->k - p->from < l->part ? l->k - p->from : l->part;
 }
 
+struct job {
+    const struct vqp_hb_node *n;
+    float *unpacked; /* of q8_0: each slot's part of a panel */
+};
+
 static void item(void *ctx, uint64_t item, uint32_t slot)
 {
-    (void)slot;
-    const struct vqp_hb_node *n = ctx;
+    const struct job *job = ctx;
+    const struct vqp_hb_node *n = job->n;
     const struct linear *l = n->own;
+    const struct filling q8 = {&l->q8, n->in[1].data};
+    float *unpacked = job->unpacked + slot * UNPACKED;
     int64_t row = (int64_t)item / l->shares * l->block, begin = (int64_t)item % l->shares * l->columns;
     int64_t rows = l->rows - row < l->block ? l->rows - row : l->block;
     int64_t end = l->n - begin < l->columns ? l->n : begin + l->columns;
     struct place now = {begin, 0, begin}, after;
     for (int more = begin < end; more; now = after) {
-        const float *panel = panel_at(l, &now), *ahead = panel;
+        const float *panel = l->values ? panel_at(l, &now) : unpacked, *ahead = panel;
         int64_t terms = terms_at(l, &now), lines = 0;
         after = now;
         more = advance(l, &after, end);
-        if (more) { /* the next panel comes into the second-level cache while this one is worked on */
+        if (!l->values)
+            fill_part(&q8, now.first, now.from, terms, unpacked);
+        if (more && l->values) { /* the next panel comes into the second-level cache while this one is worked on */
             ahead = panel_at(l, &after);
             lines = terms_at(l, &after) * BLOCK * (int64_t)sizeof *ahead / LINE;
             lines = (lines * ROWS + rows - 1) / rows;
@@ -312,8 +336,14 @@ static void item(void *ctx, uint64_t item, uint32_t slot)
 ISA_RUN(linear)
 {
     const struct linear *l = n->own;
-    vqp_hb_for(x, (uint64_t)(l->blocks * l->shares), item, (void *)n);
+    struct job job = {n, (float *)x->scratch};
+    vqp_hb_for(x, (uint64_t)(l->blocks * l->shares), item, &job);
+}
+
+ISA_SCRATCH(linear)
+{
+    const struct linear *l = n->own;
+    return l->values ? 0 : (uint64_t)l->threads * UNPACKED * sizeof(float);
 }
 
 #include "product_end.h"
-#endif

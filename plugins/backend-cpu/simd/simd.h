@@ -292,6 +292,15 @@ INLINE vf load_weight(const void *data, uint32_t dtype, int64_t at)
     return (vf)((vi)v | (bits & 0x8000) << 16);
 }
 
+/* LANES int8 at any alignment. */
+INLINE vf load_int8(const int8_t *at)
+{
+    typedef int8_t bytes __attribute__((vector_size(LANES)));
+    bytes b;
+    memcpy(&b, at, sizeof b);
+    return __builtin_convertvector(b, vf);
+}
+
 /* One LANES-wide piece of a result that is stored as f32 or bf16. */
 INLINE void store_as(void *out, uint32_t dtype, int64_t at, int64_t n, vf v)
 {
@@ -310,12 +319,13 @@ INLINE void store_as(void *out, uint32_t dtype, int64_t at, int64_t n, vf v)
 /* oneDNN has no product with packed weights for AVX2: own ones (op_linear.c) are faster there. */
 #if defined(__AVX2__) && !defined(__AVX512F__)
 #define VQP_OWN_LINEAR 1
-ISA_RUN(linear);
-vqp_status ISA(linear_prepare)(struct vqp_hb_prepare *c, struct vqp_hb_node *n);
-void ISA(linear_release)(void *own);
 #else
 #define VQP_OWN_LINEAR 0
 #endif
+ISA_RUN(linear);
+ISA_SCRATCH(linear);
+vqp_status ISA(linear_prepare)(struct vqp_hb_prepare *c, struct vqp_hb_node *n);
+void ISA(linear_release)(void *own);
 ISA_RUN(layer_norm); /* and rms_norm */
 ISA_RUN(sdpa);
 ISA_SCRATCH(sdpa);
