@@ -57,8 +57,8 @@ static vqp_status prepare(struct vk_exec *x, struct vk_device *dev, const struct
     if (!x->bound || !x->plan.stored || !x->ns || !x->times)
         return no_memory(x);
     x->plan.bound = x->bound;
-    vk_choose_storage(p, dev->f16, x->plan.stored);
-    vqp_status st = bind(x, b, n);
+    vk_choose_storage(&x->plan);
+    vqp_status st = x->plan.status ? x->plan.status : bind(x, b, n);
     if (!st)
         st = vk_memory_take(dev, p->arena_bytes, "memory for what a program works on", &x->plan.arena, err);
     if (!st)

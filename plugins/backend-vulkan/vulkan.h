@@ -157,6 +157,8 @@ vqp_status vk_memory_download(struct vk_device *dev, const struct vk_slice *s, u
 
 /* Bytes of the value in this form. */
 uint64_t vk_form_bytes(const struct vqp_val_info *val, const struct vk_form *form);
+/* 1 where no finite value becomes an infinity in float16. */
+uint32_t vk_form_fits_f16(struct vk_device *dev, const struct vqp_val_info *val);
 /* Brings data (CONSTANT or WEIGHT) to the device in a form. */
 vqp_status vk_form_upload(struct vk_device *dev, const struct vqp_val_info *val, const struct vk_form *form,
                           struct vk_slice *out, struct vqp_error *err);
@@ -216,8 +218,8 @@ struct vk_plan {
     uint32_t n_scratch, cap_scratch;
     uint64_t scratch_used, scratch_bytes; /* of this op; the most of any op */
 };
-/* Which temporaries of a program may be float16: those whose every reader and writer allows it. */
-void vk_choose_storage(const struct vqp_program_view *p, uint32_t f16, uint32_t *stored);
+/* Decides which temporaries of a program are float16: those whose every reader and writer allows it. */
+void vk_choose_storage(struct vk_plan *plan);
 /* Asks every op for its dispatches and decides where barriers are. */
 vqp_status vk_plan_make(struct vk_plan *plan);
 void vk_plan_free(struct vk_plan *plan); /* all but the slices that the program keeps */

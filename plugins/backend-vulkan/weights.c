@@ -61,6 +61,20 @@ static float load(const void *data, uint32_t dtype, uint64_t i)
     return f;
 }
 
+/* The largest magnitude's bits as float32, NaN above all. */
+static uint32_t largest(const void *data, uint32_t dtype, uint64_t n)
+{
+    uint32_t most = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        float f = load(data, dtype, i);
+        uint32_t bits;
+        memcpy(&bits, &f, sizeof bits);
+        bits &= 0x7fffffffu;
+        most = bits > most ? bits : most;
+    }
+    return most;
+}
+
 /* ---- forms ---- */
 
 static uint32_t size_of(uint32_t dtype)
@@ -168,6 +182,18 @@ vqp_status vk_weight_obtain(struct vk_device *dev, const struct vqp_val_info *va
     }
     *out = c->slice;
     return VQP_OK;
+}
+
+uint32_t vk_form_fits_f16(struct vk_device *dev, const struct vqp_val_info *val)
+{
+    if (val->dtype == VQP_F16)
+        return 1;
+    pthread_mutex_lock(&dev->lock);
+    const struct vk_weight_copy *c = dev->weights;
+    while (c && (val->role != VQP_VAL_WEIGHT || c->data != val->data || c->form.dtype != VQP_F16))
+        c = c->next;
+    pthread_mutex_unlock(&dev->lock);
+    return c || largest(val->data, val->dtype, count_of(val)) < 0x477ff000u; /* 65520 rounds to infinity */
 }
 
 /* Takes the copies of `data` (NULL: all) out of the list. */
