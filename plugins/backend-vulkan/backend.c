@@ -150,6 +150,7 @@ static void destroy(void *self)
         vk_weights_close(dev);
         vk_memory_close(dev);
         vk_pipelines_close(dev);
+        vk_selftest_close(dev);
         vk_queue_close(dev);
     }
     if (dev->handle && dev->api.vkDestroyDevice)

@@ -191,8 +191,13 @@ vqp_status vk_emit(struct vk_plan *plan, const struct vk_dispatch *d)
 
 int32_t vk_usable(struct vk_plan *plan, const struct vk_kernel *kernel)
 {
-    (void)kernel;
-    return !plan->status;
+    int right = 0;
+    if (plan->status || plan->only)
+        return !plan->status && plan->only == kernel;
+    fail(plan, vk_selftest(plan->dev, kernel, &right, plan->err));
+    if (!plan->status && !right)
+        plan->wrong = kernel;
+    return !plan->status && right;
 }
 
 vqp_status vk_offer(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i, const vk_tier *tiers,
@@ -201,7 +206,16 @@ vqp_status vk_offer(struct vk_plan *plan, const struct vqp_program_view *p, uint
     for (; *tiers && !plan->status; tiers++)
         if ((*tiers)(plan, p, i))
             return plan->status;
-    return plan->status ? plan->status : vqp_fail(err, VQP_E_DEVICE, "vulkan: %s", p->name);
+    if (!plan->status && plan->only)
+        return vqp_fail(err, VQP_E_UNSUPPORTED, "vulkan: the self-test of the kernel %s does not reach it",
+                        plan->only->name);
+    return plan->status
+               ? plan->status
+               : vqp_fail(err, VQP_E_DEVICE,
+                          "vulkan: %s: the kernel %s gives wrong results on %s (%s), and there is no other; update its "
+                          "driver, or use --backend cpu",
+                          p->op_scope[i], plan->wrong ? plan->wrong->name : "", plan->dev->adapter.name,
+                          plan->dev->adapter.driver);
 }
 
 /* ---- the whole ---- */
