@@ -214,7 +214,7 @@ vqp_status vk_offer(struct vk_plan *plan, const struct vqp_program_view *p, uint
                : vqp_fail(err, VQP_E_DEVICE,
                           "vulkan: %s: the kernel %s gives wrong results on %s (%s), and there is no other; update its "
                           "driver, or use --backend cpu",
-                          p->op_scope[i], plan->wrong ? plan->wrong->name : "", plan->dev->adapter.name,
+                          p->name, plan->wrong ? plan->wrong->name : "", plan->dev->adapter.name,
                           plan->dev->adapter.driver);
 }
 
