@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# tools/vulkan-validate.sh [BUILD_DIR]: the whole op suite in float32 and float16 and the golden cases (both too) on the Vulkan backend under Vulkan's validation layer with
-# synchronization validation, which must say nothing; and the op suite once more with a barrier left out, which it must report.
+# tools/vulkan-validate.sh [BUILD_DIR]: the whole op suite and the golden cases, in float32 and float16, on the Vulkan backend under Vulkan's
+# validation layer with synchronization validation, which must say nothing; and the op suite once more with a barrier left out, which it must
+# report.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$(realpath "${1:-build}")

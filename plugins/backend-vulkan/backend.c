@@ -229,6 +229,7 @@ static const struct vqp_backend_vtbl vtbl = {
     .profile = vk_profile,
     .devices = devices,
     .forget = forget,
+    .ceiling = vk_ceiling,
 };
 static const struct vqp_component vulkan = {
     .struct_size = sizeof vulkan,

@@ -128,6 +128,10 @@ struct vk_device {
     uint8_t *verdicts;     /* by the place in vk_kernels; NULL: none yet */
     uint8_t (*passed)[32]; /* hashes of what passed, here or in an earlier run */
     uint32_t n_passed;
+    /* ceiling.c */
+    double flops_per_ns, bytes_per_ns; /* 0: not measured yet */
+    const struct vqp_program_view *asked_first;
+    uint32_t asked_op;
 };
 
 /* ---- queue.c: submitting and waiting ---- */
@@ -256,6 +260,8 @@ vqp_status vk_compile_for(struct vk_device *dev, const struct vqp_program_view *
                           struct vqp_error *err);
 vqp_status vk_run(void *self, vqp_exec *x, uint32_t times, struct vqp_error *err);
 vqp_status vk_profile(void *self, vqp_exec *x, uint64_t *ns, uint32_t cap, uint32_t *n);
+/* ceiling.c */
+vqp_status vk_ceiling(void *self, const struct vqp_program_view *p, uint32_t i, uint64_t *ns, struct vqp_error *err);
 void vk_exec_destroy(void *self, vqp_exec *x);
 struct vqp_buffer {
     uint64_t bytes;
