@@ -106,8 +106,8 @@ struct vk_operand vk_scratch(struct vk_plan *plan, uint64_t bytes)
                       plan->p->name, plan->p->op_scope[plan->op], (unsigned long long)bytes);
     if (st)
         return fail(plan, st);
-    plan->scratch[2 * plan->n_scratch] = plan->scratch_used;
-    plan->scratch[2 * plan->n_scratch + 1] = bytes;
+    plan->scratch[(size_t)2 * plan->n_scratch] = plan->scratch_used;
+    plan->scratch[(size_t)2 * plan->n_scratch + 1] = bytes;
     plan->scratch_used += (bytes + 255) / 256 * 256;
     if (plan->scratch_used > plan->scratch_bytes)
         plan->scratch_bytes = plan->scratch_used;
@@ -133,8 +133,8 @@ static vqp_status locate(const struct vk_plan *plan, struct vk_operand o, struct
     case VK_WEIGHT: out->slice = plan->uploaded[o.index]; break;
     case VK_SCRATCH:
         out->scratch = 1;
-        out->slice.offset = plan->scratch[2 * o.index];
-        out->slice.bytes = (plan->scratch[2 * o.index + 1] + 15) / 16 * 16;
+        out->slice.offset = plan->scratch[(size_t)2 * o.index];
+        out->slice.bytes = (plan->scratch[(size_t)2 * o.index + 1] + 15) / 16 * 16;
         break;
     default: out->slice = plan->dev->nothing; break;
     }

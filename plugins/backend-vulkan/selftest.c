@@ -91,11 +91,11 @@ static vqp_status set_up(struct trial *t, struct vk_test *test, struct vqp_error
     for (uint32_t k = 0; k < 5 && complete; k++)
         if (test->in[k].rank) {
             uint32_t role = is_weight(&test->op, k) ? VQP_VAL_CONSTANT : VQP_VAL_INPUT;
-            complete = (uint32_t)fill(t, k + 1, &test->in[k], role, test->half >> k & 1, &seed);
+            complete = (uint32_t)fill(t, k + 1, &test->in[k], role, (test->half >> k & 1) != 0, &seed);
             t->op.in[k] = k + 1;
             test->in[k].data = t->values[k + 1];
         }
-    complete = complete && fill(t, OUT, &test->out, VQP_VAL_OUTPUT, (int)test->half_out, &seed);
+    complete = complete && fill(t, OUT, &test->out, VQP_VAL_OUTPUT, test->half_out != 0, &seed);
     t->op.out[0] = OUT;
     return complete ? VQP_OK
                     : vqp_fail(err, VQP_E_NOMEM, "vulkan: no host memory for the self-test of %s", test->kernel->name);

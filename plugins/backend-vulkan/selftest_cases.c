@@ -1,5 +1,5 @@
-/* The tests of kernels. Shapes are small, leave the last work group half empty, and reach every way through a kernel that depends on them. A
- * device-independent number of 8 KB or so of work each: a millisecond. */
+/* The tests of kernels. Shapes are small, leave the last work group half empty, and reach every way through a kernel that depends on
+ * them. */
 #include "ops.h"
 #include "selftest.h"
 
@@ -7,37 +7,38 @@
 #define HALF 2e-3 /* a float16 result has 11 bits; so have the weights of an attention in some kernels */
 #define LINEAR(k, rows, ins, outs, allow, half_in, half_result, ...)                                                   \
     {                                                                                                                  \
-        .kernel = &vk_kernel_##k, .allowed = allow, .half = half_in, .half_out = half_result,                          \
+        .kernel = &vk_kernel_##k, .allowed = (allow), .half = (half_in), .half_out = (half_result),                    \
         .op = {VQP_OP_LINEAR, .u.linear = {VQP_ACT_GELU_SIGMOID}},                                                     \
-        .in = {{2, {rows, ins}}, {2, {outs, ins}}, {1, {outs}}, __VA_ARGS__}, .out = {2, {rows, outs}},                \
+        .in = {{2, {(rows), (ins)}}, {2, {(outs), (ins)}}, {1, {(outs)}}, __VA_ARGS__}, .out = {2, {(rows), (outs)}},  \
     }
 #define SDPA(k, queries, keys, heads_, size, allow, half_in, half_result)                                              \
     {                                                                                                                  \
-        .kernel = &vk_kernel_##k, .allowed = allow, .half = half_in, .half_out = half_result,                          \
-        .op = {VQP_OP_SDPA, .u.sdpa = {.scale = 0.25F, .heads = heads_}},                                              \
-        .in = {{3, {2, queries, (heads_) * (size)}},                                                                   \
-               {3, {2, keys, (heads_) * (size)}},                                                                      \
-               {3, {2, keys, (heads_) * (size)}}},                                                                     \
-        .out = {3, {2, queries, (heads_) * (size)}},                                                                   \
+        .kernel = &vk_kernel_##k, .allowed = (allow), .half = (half_in), .half_out = (half_result),                    \
+        .op = {VQP_OP_SDPA, .u.sdpa = {.scale = 0.25F, .heads = (heads_)}},                                            \
+        .in = {{3, {2, (queries), (heads_) * (size)}},                                                                 \
+               {3, {2, (keys), (heads_) * (size)}},                                                                    \
+               {3, {2, (keys), (heads_) * (size)}}},                                                                   \
+        .out = {3, {2, (queries), (heads_) * (size)}},                                                                 \
     }
 #define CONV2D(k, ins, outs, allow, half_in)                                                                           \
     {                                                                                                                  \
-        .kernel = &vk_kernel_##k, .allowed = allow, .half = half_in,                                                   \
+        .kernel = &vk_kernel_##k, .allowed = (allow), .half = (half_in),                                               \
         .op = {VQP_OP_CONV2D, .u.conv = {1, 1, 1, 1, 1, 1, VQP_ACT_SILU, 2}},                                          \
-        .in = {{4, {1, 5, 4, ins}}, {4, {outs, ins, 3, 3}}, {1, {outs}}, {4, {1, 10, 8, outs}}},                       \
-        .out = {4, {1, 10, 8, outs}},                                                                                  \
+        .in = {{4, {1, 5, 4, (ins)}}, {4, {(outs), (ins), 3, 3}}, {1, {(outs)}}, {4, {1, 10, 8, (outs)}}},             \
+        .out = {4, {1, 10, 8, (outs)}},                                                                                \
     }
 #define LAYER_NORM(k, width, allow, half_result)                                                                       \
     {                                                                                                                  \
-        .kernel = &vk_kernel_##k, .allowed = allow, .half_out = half_result,                                           \
+        .kernel = &vk_kernel_##k, .allowed = (allow), .half_out = (half_result),                                       \
         .op = {VQP_OP_LAYER_NORM, .u.norm = {.eps = 1e-5F}},                                                           \
-        .in = {{2, {5, width}}, {1, {width}}, {1, {width}}, {2, {1, 2 * (width)}}}, .out = {2, {5, width}},            \
+        .in = {{2, {5, (width)}}, {1, {(width)}}, {1, {(width)}}, {2, {1, 2 * (width)}}}, .out = {2, {5, (width)}},    \
     }
 #define GROUP_NORM(k, pixels, channels, allow, half_result)                                                            \
     {                                                                                                                  \
-        .kernel = &vk_kernel_##k, .allowed = allow, .half_out = half_result,                                           \
+        .kernel = &vk_kernel_##k, .allowed = (allow), .half_out = (half_result),                                       \
         .op = {VQP_OP_GROUP_NORM, .u.norm = {.eps = 1e-6F, .groups = 2, .act = VQP_ACT_SILU}},                         \
-        .in = {{3, {2, pixels, channels}}, {1, {channels}}, {1, {channels}}}, .out = {3, {2, pixels, channels}},       \
+        .in = {{3, {2, (pixels), (channels)}}, {1, {(channels)}}, {1, {(channels)}}},                                  \
+        .out = {3, {2, (pixels), (channels)}},                                                                         \
     }
 
 const struct vk_test vk_tests[] = {
