@@ -1,6 +1,8 @@
 #version 450
 #include "common.glsl"
-// Plain tier: PIXELS neighbouring pixels by CHANNELS channels an invocation. The weight is [O,kh,kw,I/g].
+// variant f16: -DF16
+// Plain tier: PIXELS neighbouring pixels by CHANNELS channels an invocation. The weight is [O,kh,kw,I/g]. Variant f16: I/g is a multiple of
+// 4, and x and weight may be float16 each; sums are float32 there too.
 layout(local_size_x = 8, local_size_y = 8) in;
 layout(constant_id = 0) const uint VECTORS = 0; // I/g is a multiple of 4
 layout(constant_id = 1) const uint BIAS = 0;
@@ -22,8 +24,20 @@ layout(push_constant) uniform Push
 };
 const uint PIXELS = 8, CHANNELS = 4;
 
+#ifdef F16
+#include "f16.glsl"
+layout(constant_id = 5) const uint X_F16 = 0;
+layout(constant_id = 6) const uint WEIGHT_F16 = 0;
+layout(set = 0, binding = 0) readonly buffer XHalf { uvec2 x_half[]; };
+layout(set = 0, binding = 1) readonly buffer WeightHalf { uvec2 weight_half[]; };
+#endif
+
 vec4 load_x(uint at, uint c, uint some)
 {
+#ifdef F16
+    if (X_F16 != 0)
+        return unpack_f16(x_half[(at + c) / 4]);
+#endif
     if (VECTORS != 0)
         return x4[(at + c) / 4];
     return vec4(x[at + c], some > 1 ? x[at + c + 1] : 0.0, some > 2 ? x[at + c + 2] : 0.0, some > 3 ? x[at + c + 3] : 0.0);
@@ -31,6 +45,10 @@ vec4 load_x(uint at, uint c, uint some)
 
 vec4 load_w(uint at, uint c, uint some)
 {
+#ifdef F16
+    if (WEIGHT_F16 != 0)
+        return unpack_f16(weight_half[(at + c) / 4]);
+#endif
     if (VECTORS != 0)
         return weight4[(at + c) / 4];
     return vec4(weight[at + c], some > 1 ? weight[at + c + 1] : 0.0, some > 2 ? weight[at + c + 2] : 0.0, some > 3 ? weight[at + c + 3] : 0.0);

@@ -1,19 +1,34 @@
 #version 450
 #include "common.glsl"
 #include "group.glsl"
-// A work group for each batch row and group of channels.
+// variant f16: -DF16
+// A work group for each batch row and group of channels. Variant f16: the result is float16, and the channels of a group even in number.
 layout(constant_id = 1) const uint WEIGHT = 0;
 layout(constant_id = 2) const uint BIAS = 0;
 layout(constant_id = 3) const uint ACT = 0;
 layout(set = 0, binding = 0) readonly buffer X { float x[]; };
 layout(set = 0, binding = 1) readonly buffer Weight { float weight[]; };
 layout(set = 0, binding = 2) readonly buffer Bias { float bias[]; };
+#ifdef F16
+#include "f16.glsl"
+layout(set = 0, binding = 3) writeonly buffer Result { uint result[]; };
+#else
 layout(set = 0, binding = 3) writeonly buffer Result { float result[]; };
+#endif
 layout(push_constant) uniform Push
 {
     uint all, groups, channels, pixels; // all: groups of the whole batch
     float eps;
 };
+
+float finish(float y, uint c)
+{
+    if (WEIGHT != 0)
+        y *= weight[c];
+    if (BIAS != 0)
+        y += bias[c];
+    return activate(ACT, y);
+}
 
 void main()
 {
@@ -31,13 +46,15 @@ void main()
         add_to(sum, v * v);
     }
     float factor = 1.0 / sqrt(group_sum(sum.x + sum.y) / float(n) + eps);
+#ifdef F16
+    for (uint i = 2 * me; i < n; i += 2 * GROUP) {
+        uint c = g % groups * width + i % width, at = first + i / width * channels + i % width;
+        result[at / 2] = pack_f16(finish((x[at] - mean) * factor, c), finish((x[at + 1] - mean) * factor, c + 1));
+    }
+#else
     for (uint i = me; i < n; i += GROUP) {
         uint c = g % groups * width + i % width, at = first + i / width * channels + i % width;
-        float y = (x[at] - mean) * factor;
-        if (WEIGHT != 0)
-            y *= weight[c];
-        if (BIAS != 0)
-            y += bias[c];
-        result[at] = activate(ACT, y);
+        result[at] = finish((x[at] - mean) * factor, c);
     }
+#endif
 }

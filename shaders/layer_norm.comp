@@ -1,7 +1,8 @@
 #version 450
 #include "common.glsl"
 #include "group.glsl"
-// layer_norm, rms_norm and l2_norm: a work group a row.
+// variant f16: -DF16
+// layer_norm, rms_norm and l2_norm: a work group a row. Variant f16: the result is float16, and the width even.
 layout(constant_id = 1) const uint KIND = 0; // 0: layer_norm, 1: rms_norm, 2: l2_norm
 layout(constant_id = 2) const uint WEIGHT = 0;
 layout(constant_id = 3) const uint BIAS = 0;
@@ -12,12 +13,26 @@ layout(set = 0, binding = 1) readonly buffer Weight { float weight[]; };
 layout(set = 0, binding = 2) readonly buffer Bias { float bias[]; };
 layout(set = 0, binding = 3) readonly buffer Table { float table[]; };
 layout(set = 0, binding = 4) readonly buffer Row { int row[]; };
+#ifdef F16
+#include "f16.glsl"
+layout(set = 0, binding = 5) writeonly buffer Result { uint result[]; };
+#else
 layout(set = 0, binding = 5) writeonly buffer Result { float result[]; };
+#endif
 layout(push_constant) uniform Push
 {
     uint rows, width, per_batch, table_rows; // per_batch: rows of one batch row
     float eps;
 };
+
+float finish(float y, uint d, uint t)
+{
+    if (WEIGHT != 0)
+        y *= weight[d];
+    if (BIAS != 0)
+        y += bias[d];
+    return TABLE != 0 ? y * (1.0 + table[t * 2 * width + d]) + table[t * 2 * width + width + d] : y;
+}
 
 void main()
 {
@@ -43,14 +58,12 @@ void main()
         uint b = r / per_batch;
         t = ROW == 1 ? uint(clamp(row[0], 0, int(table_rows) - 1)) : ROW == 2 ? uint(clamp(row[b], 0, int(table_rows) - 1)) : table_rows == 1 ? 0 : b;
     }
-    for (uint d = me; d < width; d += GROUP) {
-        float y = (x[at + d] - mean) * factor;
-        if (WEIGHT != 0)
-            y *= weight[d];
-        if (BIAS != 0)
-            y += bias[d];
-        if (TABLE != 0)
-            y = y * (1.0 + table[t * 2 * width + d]) + table[t * 2 * width + width + d];
-        result[at + d] = y;
-    }
+#ifdef F16
+    for (uint d = 2 * me; d < width; d += 2 * GROUP)
+        result[(at + d) / 2] =
+            pack_f16(finish((x[at + d] - mean) * factor, d, t), finish((x[at + d + 1] - mean) * factor, d + 1, t));
+#else
+    for (uint d = me; d < width; d += GROUP)
+        result[at + d] = finish((x[at + d] - mean) * factor, d, t);
+#endif
 }

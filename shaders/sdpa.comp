@@ -1,6 +1,8 @@
 #version 450
 #include "common.glsl"
-// Plain tier of flash attention (Dao et al. 2022): one invocation a query, keys four by four, no scores in memory.
+// variant f16: -DF16
+// Plain tier of flash attention (Dao et al. 2022): one invocation a query, keys four by four, no scores in memory. Variant f16: SIZE is a
+// multiple of 4, and q, k, v and the result may be float16 each.
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint SIZE = 4;    // of a head
 layout(constant_id = 1) const uint VECTORS = 0; // SIZE is a multiple of 4
@@ -19,10 +21,23 @@ layout(push_constant) uniform Push
     float scale;
 };
 
+#ifdef F16
+#include "f16.glsl"
+layout(constant_id = 4) const uint F16_q = 0;
+layout(constant_id = 5) const uint F16_k = 0;
+layout(constant_id = 6) const uint F16_v = 0;
+layout(constant_id = 7) const uint F16_result = 0;
+layout(set = 0, binding = 0) readonly buffer QHalf { uvec2 half_q[]; };
+layout(set = 0, binding = 1) readonly buffer KHalf { uvec2 half_k[]; };
+layout(set = 0, binding = 2) readonly buffer VHalf { uvec2 half_v[]; };
+layout(set = 0, binding = 3) writeonly buffer ResultHalf { uvec2 half_result[]; };
+#define LOAD(name, at, i) (F16_##name != 0 ? unpack_f16(half_##name[(at) / 4 + (i)]) : name##4[(at) / 4 + (i)])
+#else
 #define LOAD(name, at, i)                                                                                              \
     (VECTORS != 0 ? name##4[(at) / 4 + (i)]                                                                            \
                   : vec4(name[(at) + 4 * (i)], 4 * (i) + 1 < SIZE ? name[(at) + 4 * (i) + 1] : 0.0,                    \
                          4 * (i) + 2 < SIZE ? name[(at) + 4 * (i) + 2] : 0.0, 4 * (i) + 3 < SIZE ? name[(at) + 4 * (i) + 3] : 0.0))
+#endif
 
 void main()
 {
@@ -58,6 +73,15 @@ void main()
             sum[i] = sum[i] * keep + (p.x * LOAD(v, at[0], i) + p.y * LOAD(v, at[1], i)) +
                      (p.z * LOAD(v, at[2], i) + p.w * LOAD(v, at[3], i));
     }
+#ifdef F16
+    if (F16_result != 0) {
+        for (uint i = 0; i < PARTS; i++) {
+            vec4 r = sum[i] / total;
+            half_result[from_q / 4 + i] = uvec2(pack_f16(r.x, r.y), pack_f16(r.z, r.w));
+        }
+        return;
+    }
+#endif
     for (uint i = 0; i < SIZE; i++)
         result[from_q + i] = sum[i / 4][i % 4] / total;
 }

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# tools/vulkan-faults.sh [-e N] [BUILD_DIR]: a run of a small model on the Vulkan backend, once for every call of every Vulkan function that may
+# tools/vulkan-faults.sh [-e N] [-p PRECISION] [BUILD_DIR]: a run of a small model on the Vulkan backend, once for every call of every Vulkan function that may
 # fail (-e N: every Nth), with that call running out of device memory, and once with it losing the device. Each must end with exit code 7
-# or 5, a message, and no picture; or, where the call could be done without, with the right picture.
+# or 5, a message, and no picture; or, where the call could be done without, with the right picture. Nothing is kept from run to run, so that the
+# self-tests of kernels are part of each.
 set -euo pipefail
-every=1
-while getopts e: option; do
+every=1 precision=f32
+while getopts e:p: option; do
     case $option in
     e) every=$OPTARG ;;
+    p) precision=$OPTARG ;;
     *) exit 2 ;;
     esac
 done
@@ -17,8 +19,9 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export XDG_CACHE_HOME=$dir/cache ASAN_OPTIONS=detect_leaks=0
 run() {
+    rm -rf "$XDG_CACHE_HOME/vqpipe"
     "$build/bin/vqpipe" run tests/golden/golden.yaml --plugin-path "$build/tests/vulkan" --model tests/golden/models/tiny -p "a red house" \
-        --set components.tokenizer.model_max_length=16 --steps 2 --backend vulkan --progress none -o "$1"
+        --set components.tokenizer.model_max_length=16 --steps 2 --backend vulkan --set backend.precision="$precision" --progress none -o "$1"
 }
 
 VQPIPE_VK_COUNT=1 run "$dir/right.png" 2>"$dir/counts"

@@ -119,6 +119,7 @@ static void fill_caps(struct vk_adapter *a, const struct answers *q)
         .full_subgroups = a->size_control,
         .f16_storage = q->features11.storageBuffer16BitAccess && !disabled("f16"),
         .f16_math = q->features11.storageBuffer16BitAccess && q->features12.shaderFloat16 && !disabled("f16"),
+        .f16_pairs = !disabled("f16"),
         .shared_bytes = l->maxComputeSharedMemorySize,
         .max_invocations = l->maxComputeWorkGroupInvocations,
     };

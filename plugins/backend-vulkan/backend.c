@@ -150,6 +150,7 @@ static void destroy(void *self)
         vk_weights_close(dev);
         vk_memory_close(dev);
         vk_pipelines_close(dev);
+        vk_selftest_close(dev);
         vk_queue_close(dev);
     }
     if (dev->handle && dev->api.vkDestroyDevice)
@@ -174,9 +175,6 @@ static vqp_status open_device(struct vk_device *dev, const char *device, struct 
     if (a)
         dev->adapter = *a;
     free(found);
-    if (!st && dev->f16 && !dev->adapter.caps.f16_storage)
-        st = vqp_fail(err, VQP_E_DEVICE, "vulkan: precision f16: %s cannot store float16 in buffers; use precision f32",
-                      dev->adapter.name);
     if (!st)
         st = vk_adapter_create_device(&dev->api, &dev->adapter, &dev->handle, err);
     if (!st)
@@ -193,8 +191,9 @@ static vqp_status open_device(struct vk_device *dev, const char *device, struct 
 static vqp_status create(const struct vqp_create_args *args, void **self, struct vqp_error *err)
 {
     const struct options *opts = args->opts;
-    if (args->precision && strcmp(args->precision, "f32") != 0)
-        return vqp_fail(err, VQP_E_ARG, "vulkan: precision %s: this backend has f32", args->precision);
+    uint32_t f16 = args->precision && !strcmp(args->precision, "f16");
+    if (args->precision && !f16 && strcmp(args->precision, "f32") != 0)
+        return vqp_fail(err, VQP_E_ARG, "vulkan: precision %s: this backend has f32 and f16", args->precision);
     struct vk_device *dev = calloc(1, sizeof *dev);
     if (!dev || pthread_mutex_init(&dev->lock, NULL)) {
         free(dev);
@@ -207,6 +206,10 @@ static vqp_status create(const struct vqp_create_args *args, void **self, struct
         destroy(dev);
         return st;
     }
+    dev->f16 = f16 && dev->adapter.caps.f16_pairs;
+    if (f16 && !dev->f16)
+        dev->host->log(dev->host, VQP_LOG_WARN,
+                       "vulkan: VQPIPE_VK_DISABLE has f16: precision f16 is float32 throughout");
     dev->timestamps = (!opts || opts->timestamps) && dev->adapter.timestamp_bits;
     *self = dev;
     return VQP_OK;
@@ -226,6 +229,7 @@ static const struct vqp_backend_vtbl vtbl = {
     .profile = vk_profile,
     .devices = devices,
     .forget = forget,
+    .ceiling = vk_ceiling,
 };
 static const struct vqp_component vulkan = {
     .struct_size = sizeof vulkan,

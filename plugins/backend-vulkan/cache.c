@@ -1,4 +1,4 @@
-/* Compiled pipelines, kept from run to run in $XDG_CACHE_HOME/vqpipe or ~/.cache/vqpipe, one file for each device and driver. A driver
+/* Compiled pipelines, and which kernels passed their tests, kept from run to run in $XDG_CACHE_HOME/vqpipe or ~/.cache/vqpipe, one file for each device and driver. A driver
  * that is given a damaged cache may do anything, so a file counts only if it is ours alone to write, is exactly as long as it says,
  * names this device, driver and version, and hashes to what it says. Whatever fails is as if there were none. */
 #include "vulkan.h"
@@ -25,7 +25,7 @@ static void describe(const struct vk_adapter *a, const void *data, size_t bytes,
 {
     memset(h, 0, sizeof *h);
     memcpy(h->magic, "vqpipevk", sizeof h->magic);
-    h->version = 1;
+    h->version = 2;
     h->pointer_bytes = sizeof(void *);
     h->bytes = bytes;
     memcpy(h->identity, &a->identity, sizeof a->identity);
@@ -73,12 +73,13 @@ static int plausible(const struct vk_adapter *a, const void *data, size_t bytes)
            !memcmp(h.pipelineCacheUUID, a->identity.cache_uuid, VK_UUID_SIZE);
 }
 
-void *vk_cache_load(const struct vk_adapter *a, size_t *bytes)
+/* All that follows the header, where it is sound; free() it. */
+static uint8_t *load(const struct vk_adapter *a, size_t *bytes)
 {
     char path[PATH_MAX + 64];
     struct header is, must;
     struct stat s;
-    void *data = NULL;
+    uint8_t *data = NULL;
     int fd = file_name(a, path, sizeof path) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
     if (fd < 0)
         return NULL;
@@ -91,11 +92,42 @@ void *vk_cache_load(const struct vk_adapter *a, size_t *bytes)
     close(fd);
     if (good)
         describe(a, data, *bytes, &must);
-    if (good && !memcmp(&is, &must, sizeof is) && plausible(a, data, *bytes))
+    if (good && !memcmp(&is, &must, sizeof is))
         return data;
     free(data);
-    *bytes = 0;
     return NULL;
+}
+
+/* After the header: the number of hashes, the hashes, the pipelines. */
+void vk_cache_load(const struct vk_adapter *a, struct vk_cache *out)
+{
+    size_t bytes = 0;
+    uint8_t *data = load(a, &bytes);
+    uint64_t n = 0;
+    *out = (struct vk_cache){0};
+    if (data && bytes >= sizeof n)
+        memcpy(&n, data, sizeof n);
+    size_t first = sizeof n + n * sizeof *out->passed;
+    if (data && n <= MOST / sizeof *out->passed && first <= bytes && plausible(a, data + first, bytes - first)) {
+        *out = (struct vk_cache){.n_passed = (uint32_t)n,
+                                 .passed = malloc(first),
+                                 .pipelines = malloc(bytes - first),
+                                 .bytes = bytes - first};
+        if (out->passed && out->pipelines) {
+            memcpy(out->passed, data + sizeof n, first - sizeof n);
+            memcpy(out->pipelines, data + first, bytes - first);
+        } else {
+            vk_cache_free(out);
+        }
+    }
+    free(data);
+}
+
+void vk_cache_free(struct vk_cache *c)
+{
+    free(c->passed);
+    free(c->pipelines);
+    *c = (struct vk_cache){0};
 }
 
 static int write_all(int fd, const void *src, size_t n)
@@ -109,10 +141,12 @@ static int write_all(int fd, const void *src, size_t n)
     return 1;
 }
 
-void vk_cache_store(const struct vk_adapter *a, const void *data, size_t bytes)
+void vk_cache_store(const struct vk_adapter *a, const struct vk_cache *c)
 {
     char dir[PATH_MAX], path[PATH_MAX + 64], beside[PATH_MAX + 96];
     struct header h;
+    uint64_t n = c->n_passed;
+    size_t first = sizeof n + n * sizeof *c->passed, bytes = first + c->bytes;
     if (bytes >= MOST - sizeof h || !folder(dir, sizeof dir) || !file_name(a, path, sizeof path))
         return;
     char *parent_end = strrchr(dir, '/');
@@ -124,8 +158,15 @@ void vk_cache_store(const struct vk_adapter *a, const void *data, size_t bytes)
     int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return;
-    describe(a, data, bytes, &h);
-    int good = write_all(fd, &h, sizeof h) && write_all(fd, data, bytes);
+    uint8_t *data = malloc(bytes);
+    if (data) {
+        memcpy(data, &n, sizeof n);
+        memcpy(data + sizeof n, c->passed ? (const void *)c->passed : "", first - sizeof n);
+        memcpy(data + first, c->pipelines, c->bytes);
+        describe(a, data, bytes, &h);
+    }
+    int good = data && write_all(fd, &h, sizeof h) && write_all(fd, data, bytes);
+    free(data);
     good = !close(fd) && good;
     if (!good || rename(beside, path))
         unlink(beside);

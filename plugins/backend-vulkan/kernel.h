@@ -36,6 +36,7 @@ struct vk_caps {
     uint32_t subgroup_arithmetic, subgroup_shuffle;
     uint32_t full_subgroups;                /* local_size_x a multiple of subgroup_size fills each subgroup */
     uint32_t f16_storage, f16_math;         /* float16_t in buffers; arithmetic on it */
+    uint32_t f16_pairs;                     /* float16 kept in pairs in uints: every device, where it is not disabled */
     uint32_t shared_bytes;                  /* shared memory of a work group */
     uint32_t max_invocations, max_local[3]; /* of a work group */
     uint32_t max_groups[3];                 /* of a dispatch */
@@ -106,9 +107,13 @@ static inline void vk_spread(struct vk_dispatch *d, uint64_t n)
 const struct vk_caps *vk_caps(const struct vk_plan *plan);
 /* The program's precision: 1 for f16. */
 uint32_t vk_f16(const struct vk_plan *plan);
-/* How a value is stored: VQP_F32, VQP_I32, VQP_U8; VQP_F16 for a temporary whose every reader and writer said so in its struct vk_op;
- * for a weight or constant its own dtype. */
+/* How a value is stored: VQP_F32, VQP_I32, VQP_U8; VQP_F16 for a temporary whose every reader and writer said so in its struct vk_op,
+ * and whose last axis is a multiple of 4 in every view of it; for a weight or constant its own dtype. */
 uint32_t vk_stored(const struct vk_plan *plan, vqp_val v);
+/* 1 where a WEIGHT or CONSTANT in float16 has no infinity that it does not have as stored: else it stays float32. */
+uint32_t vk_fits_f16(struct vk_plan *plan, vqp_val v);
+/* 1 where this device and driver compute what they should with this kernel (selftest.c): asked before it is chosen. */
+int32_t vk_usable(struct vk_plan *plan, const struct vk_kernel *kernel);
 /* A value (0: VK_NONE). Weights and constants come in the form of vk_weight(): as f32. */
 struct vk_operand vk_value(struct vk_plan *plan, vqp_val v);
 /* A WEIGHT or CONSTANT on the device in another form; 0: VK_NONE. Uploaded once for each address and form, whatever the number
@@ -125,6 +130,13 @@ struct vk_operand vk_scratch(struct vk_plan *plan, uint64_t bytes);
  * of these calls is kept and comes out here or at the end of the op. */
 vqp_status vk_emit(struct vk_plan *plan, const struct vk_dispatch *d);
 
+/* A way to do an op, the fastest first; the last one does it everywhere. Adds its dispatches and returns 1, or returns 0 where it is not
+ * for this op or device. */
+typedef int32_t (*vk_tier)(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i);
+/* Offers the op to `tiers` (NULL at the end) until one takes it. */
+vqp_status vk_offer(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i, const vk_tier *tiers,
+                    struct vqp_error *err);
+
 /* ---- the ops: ops.c ---- */
 
 typedef vqp_status (*vk_op_fn)(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i,
@@ -132,7 +144,9 @@ typedef vqp_status (*vk_op_fn)(struct vk_plan *plan, const struct vqp_program_vi
 struct vk_op {
     vk_op_fn emit; /* vk_op_NAME of op_NAME.c; NULL: this backend lacks it */
     int32_t (*supports)(const struct vk_caps *caps, const struct vqp_program_view *p, uint32_t i); /* NULL: always */
-    uint32_t f16_in, f16_out; /* bit k: with precision f16, in[k] or out[k] may be stored as f16 */
+    uint32_t f16_in, f16_out;    /* bit k: with precision f16, in[k] or out[k] may be stored as f16 */
+    const struct vk_kernel *f16; /* the kernel that every device can read and write these with */
+    int32_t (*f16_fits)(const struct vqp_program_view *p, uint32_t i); /* NULL: always */
 };
 extern const struct vk_op vk_ops[VQP_OP_PLAIN_END];
 

@@ -1,8 +1,7 @@
 #include "ops.h"
 
-VK_OP(norm)
+static void plain(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i, const struct vk_kernel *kernel)
 {
-    (void)err;
     const struct vqp_op *op = &p->ops[i];
     const struct vqp_val_info *x = &p->vals[op->in[0]], *row = &p->vals[op->in[4]];
     uint32_t batch = x->shape.rank > 1 ? vk_dim(x, 0) : 1, l2 = op->kind == VQP_OP_L2_NORM;
@@ -10,7 +9,7 @@ VK_OP(norm)
         uint32_t rows, width, per_batch, table_rows;
         float eps;
     } push = {vk_rows(x), vk_last(x), vk_rows(x) / batch, vk_dim(&p->vals[op->in[3]], 0), l2 ? 0 : op->u.norm.eps};
-    struct vk_dispatch d = {.kernel = &vk_kernel_layer_norm};
+    struct vk_dispatch d = {.kernel = kernel};
     vk_constant(&d, vk_row_group(plan));
     vk_constant(&d, l2 ? 2 : op->kind == VQP_OP_RMS_NORM);
     vk_constant(&d, op->in[1] != 0);
@@ -22,5 +21,27 @@ VK_OP(norm)
     vk_bind_result(&d, vk_value(plan, op->out[0]));
     vk_push(&d, &push, sizeof push);
     vk_spread(&d, push.rows);
-    return vk_emit(plan, &d);
+    vk_emit(plan, &d);
+}
+
+VK_TIER(f16)
+{
+    if (vk_stored(plan, p->ops[i].out[0]) != VQP_F16 || !vk_usable(plan, &vk_kernel_layer_norm_f16))
+        return 0;
+    plain(plan, p, i, &vk_kernel_layer_norm_f16);
+    return 1;
+}
+
+VK_TIER(f32)
+{
+    if (!vk_usable(plan, &vk_kernel_layer_norm))
+        return 0;
+    plain(plan, p, i, &vk_kernel_layer_norm);
+    return 1;
+}
+
+VK_OP(norm)
+{
+    static const vk_tier tiers[] = {f16, f32, NULL};
+    return vk_offer(plan, p, i, tiers, err);
 }

@@ -1,22 +1,58 @@
 #include "ops.h"
 
-VK_OP(linear)
+VK_F16(linear)
 {
-    (void)err;
+    return vk_dim(&p->vals[p->ops[i].in[1]], 1) % 4 == 0;
+}
+
+/* Plain tier; half: the variant f16. */
+static void plain(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i, int half)
+{
     const struct vqp_op *op = &p->ops[i];
     const struct vqp_val_info *w = &p->vals[op->in[1]], *out = &p->vals[op->out[0]], *gate = &p->vals[op->in[4]];
     uint32_t ins = vk_dim(w, 1), outs = vk_dim(w, 0), push[] = {vk_rows(out), ins, outs};
-    struct vk_dispatch d = {.kernel = &vk_kernel_linear, .work = (uint64_t)push[0] * ins * outs};
+    uint32_t half_weight = half && vk_fits_f16(plan, op->in[1]);
+    struct vk_dispatch d = {.kernel = half ? &vk_kernel_linear_f16 : &vk_kernel_linear,
+                            .work = (uint64_t)push[0] * ins * outs};
     vk_constant(&d, ins % 4 == 0);
     vk_constant(&d, op->in[2] != 0);
     vk_constant(&d, op->u.linear.act);
     vk_constant(&d, op->in[3] != 0);
     vk_constant(&d, !op->in[4] ? 0 : gate->shape.rank == 1 && out->shape.rank > 1 ? 1 : 2);
-    for (int k = 0; k < 5; k++)
+    if (half) {
+        vk_constant(&d, vk_stored(plan, op->in[0]) == VQP_F16);
+        vk_constant(&d, half_weight);
+        vk_constant(&d, vk_stored(plan, op->out[0]) == VQP_F16);
+    }
+    vk_bind(&d, vk_value(plan, op->in[0]));
+    vk_bind(&d, vk_matrix(plan, op->in[1], half_weight));
+    for (int k = 2; k < 5; k++)
         vk_bind(&d, vk_value(plan, op->in[k]));
     vk_bind_result(&d, vk_value(plan, op->out[0]));
     vk_push(&d, push, sizeof push);
     d.groups[0] = (outs + 31) / 32;
     d.groups[1] = (push[0] + 63) / 64;
-    return vk_emit(plan, &d);
+    vk_emit(plan, &d);
+}
+
+VK_TIER(f16)
+{
+    if (!vk_f16(plan) || !vk_f16_linear(p, i) || !vk_usable(plan, &vk_kernel_linear_f16))
+        return 0;
+    plain(plan, p, i, 1);
+    return 1;
+}
+
+VK_TIER(f32)
+{
+    if (!vk_usable(plan, &vk_kernel_linear))
+        return 0;
+    plain(plan, p, i, 0);
+    return 1;
+}
+
+VK_OP(linear)
+{
+    static const vk_tier tiers[] = {f16, f32, NULL};
+    return vk_offer(plan, p, i, tiers, err);
 }

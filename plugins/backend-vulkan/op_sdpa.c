@@ -1,24 +1,59 @@
 #include "ops.h"
 
-VK_OP(sdpa)
+static uint32_t head_size(const struct vqp_program_view *p, uint32_t i)
 {
-    (void)err;
+    return vk_dim(&p->vals[p->ops[i].in[0]], 2) / p->ops[i].u.sdpa.heads;
+}
+
+VK_F16(sdpa)
+{
+    return head_size(p, i) % 4 == 0;
+}
+
+/* Plain tier; half: the variant f16. */
+static void plain(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i, int half)
+{
     const struct vqp_op *op = &p->ops[i];
     const struct vqp_val_info *q = &p->vals[op->in[0]], *k = &p->vals[op->in[1]];
-    uint32_t heads = op->u.sdpa.heads, size = vk_dim(q, 2) / heads;
+    uint32_t heads = op->u.sdpa.heads, size = head_size(p, i);
     struct {
         uint32_t n, queries, keys, heads;
         float scale;
     } push = {vk_dim(q, 0) * heads * vk_dim(q, 1), vk_dim(q, 1), vk_dim(k, 1), heads, op->u.sdpa.scale};
-    struct vk_dispatch d = {.kernel = &vk_kernel_sdpa, .work = 2 * (uint64_t)push.n * push.keys * size};
+    struct vk_dispatch d = {.kernel = half ? &vk_kernel_sdpa_f16 : &vk_kernel_sdpa,
+                            .work = 2 * (uint64_t)push.n * push.keys * size};
     vk_constant(&d, size);
     vk_constant(&d, size % 4 == 0);
     vk_constant(&d, op->u.sdpa.causal != 0);
     vk_constant(&d, (size + 3) / 4);
+    for (int at = 0; at < 4 && half; at++)
+        vk_constant(&d, vk_stored(plan, at < 3 ? op->in[at] : op->out[0]) == VQP_F16);
     for (int at = 0; at < 3; at++)
         vk_bind(&d, vk_value(plan, op->in[at]));
     vk_bind_result(&d, vk_value(plan, op->out[0]));
     vk_push(&d, &push, sizeof push);
     vk_spread(&d, ((uint64_t)push.n + 63) / 64);
-    return vk_emit(plan, &d);
+    vk_emit(plan, &d);
+}
+
+VK_TIER(f16)
+{
+    if (!vk_f16(plan) || !vk_f16_sdpa(p, i) || !vk_usable(plan, &vk_kernel_sdpa_f16))
+        return 0;
+    plain(plan, p, i, 1);
+    return 1;
+}
+
+VK_TIER(f32)
+{
+    if (!vk_usable(plan, &vk_kernel_sdpa))
+        return 0;
+    plain(plan, p, i, 0);
+    return 1;
+}
+
+VK_OP(sdpa)
+{
+    static const vk_tier tiers[] = {f16, f32, NULL};
+    return vk_offer(plan, p, i, tiers, err);
 }

@@ -1,13 +1,16 @@
 #include "ops.h"
 
+/* Residuals, logits and what norms read stay float32. */
 const struct vk_op vk_ops[VQP_OP_PLAIN_END] = {
     [VQP_OP_EMBEDDING] = {vk_op_embedding},
-    [VQP_OP_LINEAR] = {vk_op_linear},
-    [VQP_OP_LAYER_NORM] = {vk_op_norm},
-    [VQP_OP_RMS_NORM] = {vk_op_norm},
-    [VQP_OP_SDPA] = {vk_op_sdpa},
-    [VQP_OP_CONV2D] = {vk_op_conv2d},
-    [VQP_OP_GROUP_NORM] = {vk_op_group_norm},
+    [VQP_OP_LINEAR] = {vk_op_linear, .f16_in = 1, .f16_out = 1, .f16 = &vk_kernel_linear_f16,
+                       .f16_fits = vk_f16_linear},
+    [VQP_OP_LAYER_NORM] = {vk_op_norm, .f16_out = 1, .f16 = &vk_kernel_layer_norm_f16},
+    [VQP_OP_RMS_NORM] = {vk_op_norm, .f16_out = 1, .f16 = &vk_kernel_layer_norm_f16},
+    [VQP_OP_SDPA] = {vk_op_sdpa, .f16_in = 7, .f16_out = 1, .f16 = &vk_kernel_sdpa_f16, .f16_fits = vk_f16_sdpa},
+    [VQP_OP_CONV2D] = {vk_op_conv2d, .f16_in = 1, .f16 = &vk_kernel_conv2d_f16, .f16_fits = vk_f16_conv2d},
+    [VQP_OP_GROUP_NORM] = {vk_op_group_norm, .f16_out = 1, .f16 = &vk_kernel_group_norm_f16,
+                           .f16_fits = vk_f16_group_norm},
     [VQP_OP_L2_NORM] = {vk_op_norm},
     [VQP_OP_CODEBOOK] = {vk_op_codebook},
     [VQP_OP_NEAREST_CODE] = {vk_op_nearest_code},

@@ -35,6 +35,21 @@ VK_OP(sort_k);
 VK_OP(gather);
 VK_OP(scatter);
 
+/* op_NAME.c where there are several tiers: VK_F16(NAME) says whether the op could read and write float16 at all, each VK_TIER looks
+ * whether it takes the op, and VK_OP offers it to them. */
+#define VK_F16(name)  int32_t vk_f16_##name(const struct vqp_program_view *p, uint32_t i)
+#define VK_TIER(name) static int32_t name(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i)
+VK_F16(linear);
+VK_F16(sdpa);
+VK_F16(conv2d);
+VK_F16(group_norm);
+
+/* The matrix of a product, in its own order. */
+static inline struct vk_operand vk_matrix(struct vk_plan *plan, vqp_val v, uint32_t half)
+{
+    return half ? vk_weight(plan, v, &(struct vk_form){.dtype = VQP_F16}) : vk_value(plan, v);
+}
+
 static inline uint32_t vk_count(const struct vqp_val_info *v)
 {
     uint64_t n = 1;

@@ -10,24 +10,29 @@ struct vk_pipeline {
 
 vqp_status vk_pipelines_open(struct vk_device *dev, struct vqp_error *err)
 {
-    size_t bytes = 0;
-    void *data = dev->cache_on_disk ? vk_cache_load(&dev->adapter, &bytes) : NULL;
-    VkPipelineCacheCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = bytes, .pInitialData = data};
+    struct vk_cache kept = {0};
+    if (dev->cache_on_disk)
+        vk_cache_load(&dev->adapter, &kept);
+    VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
+                                      .initialDataSize = kept.bytes,
+                                      .pInitialData = kept.pipelines};
     VkResult r = VK_CREATE(dev, vkCreatePipelineCache, &info, &dev->cache);
-    free(data);
+    dev->passed = kept.passed;
+    dev->n_passed = kept.n_passed;
+    kept.passed = NULL;
+    vk_cache_free(&kept);
     return r == VK_SUCCESS ? VQP_OK : vk_failed("vkCreatePipelineCache", r, "starting", err);
 }
 
 static void keep_cache(struct vk_device *dev)
 {
-    size_t bytes = 0;
-    void *data = NULL;
+    struct vk_cache c = {.n_passed = dev->n_passed, .passed = dev->passed};
     if (dev->cache_on_disk && dev->cache_grew &&
-        dev->api.vkGetPipelineCacheData(dev->handle, dev->cache, &bytes, NULL) == VK_SUCCESS &&
-        (data = malloc(bytes)) && dev->api.vkGetPipelineCacheData(dev->handle, dev->cache, &bytes, data) == VK_SUCCESS)
-        vk_cache_store(&dev->adapter, data, bytes);
-    free(data);
+        dev->api.vkGetPipelineCacheData(dev->handle, dev->cache, &c.bytes, NULL) == VK_SUCCESS &&
+        (c.pipelines = malloc(c.bytes)) &&
+        dev->api.vkGetPipelineCacheData(dev->handle, dev->cache, &c.bytes, c.pipelines) == VK_SUCCESS)
+        vk_cache_store(&dev->adapter, &c);
+    free(c.pipelines);
 }
 
 void vk_pipelines_close(struct vk_device *dev)

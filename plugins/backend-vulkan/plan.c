@@ -83,6 +83,18 @@ struct vk_operand vk_weight(struct vk_plan *plan, vqp_val v, const struct vk_for
     return (struct vk_operand){VK_WEIGHT, at};
 }
 
+uint32_t vk_fits_f16(struct vk_plan *plan, vqp_val v)
+{
+    const struct vqp_val_info *val = &plan->p->vals[v];
+    uint32_t fits = vk_form_fits_f16(plan->dev, val);
+    char msg[300];
+    snprintf(msg, sizeof msg, "vulkan: %.200s has values beyond 65504 and stays float32",
+             val->name ? val->name : "a constant");
+    if (!fits)
+        plan->dev->host->log(plan->dev->host, VQP_LOG_INFO, msg);
+    return fits;
+}
+
 struct vk_operand vk_scratch(struct vk_plan *plan, uint64_t bytes)
 {
     vqp_status st = plan->status;
@@ -177,6 +189,35 @@ vqp_status vk_emit(struct vk_plan *plan, const struct vk_dispatch *d)
     return VQP_OK;
 }
 
+int32_t vk_usable(struct vk_plan *plan, const struct vk_kernel *kernel)
+{
+    int right = 0;
+    if (plan->status || plan->only)
+        return !plan->status && plan->only == kernel;
+    fail(plan, vk_selftest(plan->dev, kernel, &right, plan->err));
+    if (!plan->status && !right)
+        plan->wrong = kernel;
+    return !plan->status && right;
+}
+
+vqp_status vk_offer(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i, const vk_tier *tiers,
+                    struct vqp_error *err)
+{
+    for (; *tiers && !plan->status; tiers++)
+        if ((*tiers)(plan, p, i))
+            return plan->status;
+    if (!plan->status && plan->only)
+        return vqp_fail(err, VQP_E_UNSUPPORTED, "vulkan: the self-test of the kernel %s does not reach it",
+                        plan->only->name);
+    return plan->status
+               ? plan->status
+               : vqp_fail(err, VQP_E_DEVICE,
+                          "vulkan: %s: the kernel %s gives wrong results on %s (%s), and there is no other; update its "
+                          "driver, or use --backend cpu",
+                          p->name, plan->wrong ? plan->wrong->name : "", plan->dev->adapter.name,
+                          plan->dev->adapter.driver);
+}
+
 /* ---- the whole ---- */
 
 static int overlap(const struct vk_bound *a, const struct vk_bound *b)
@@ -228,21 +269,35 @@ void vk_plan_free(struct vk_plan *plan)
     free(plan->stored);
 }
 
-void vk_choose_storage(const struct vqp_program_view *p, uint32_t f16, uint32_t *stored)
+/* Could op i read and write float16? */
+static int allows(struct vk_plan *plan, uint32_t i, const struct vk_op *k)
 {
+    return k->f16 && (!k->f16_fits || k->f16_fits(plan->p, i)) && vk_usable(plan, k->f16);
+}
+
+static int has_quads(const struct vqp_val_info *val)
+{
+    return val->shape.rank && val->shape.dim[val->shape.rank - 1] % 4 == 0;
+}
+
+void vk_choose_storage(struct vk_plan *plan)
+{
+    const struct vqp_program_view *p = plan->p;
     for (uint32_t v = 1; v < p->n_vals; v++)
         if (p->vals[v].root == v)
-            stored[v] =
-                f16 && p->vals[v].role == VQP_VAL_TEMP && p->vals[v].dtype == VQP_F32 ? VQP_F16 : p->vals[v].dtype;
-    for (uint32_t i = 0; i < p->n_ops; i++) {
+            plan->stored[v] = vk_f16(plan) && p->vals[v].role == VQP_VAL_TEMP && p->vals[v].dtype == VQP_F32
+                                  ? VQP_F16
+                                  : p->vals[v].dtype;
+    for (uint32_t i = 0; i < p->n_ops && vk_f16(plan) && !plan->status; i++) {
         const struct vqp_op *op = &p->ops[i];
         const struct vk_op *k = &vk_ops[op->kind];
+        int any = allows(plan, i, k);
         for (uint32_t at = 0; at < VQP_OP_MAX_IN + VQP_OP_MAX_OUT; at++) {
             int in = at < VQP_OP_MAX_IN;
             uint32_t which = in ? at : at - VQP_OP_MAX_IN, allowed = (in ? k->f16_in : k->f16_out) >> which & 1;
-            vqp_val root = p->vals[in ? op->in[which] : op->out[which]].root;
-            if (root && !allowed && p->vals[root].role == VQP_VAL_TEMP)
-                stored[root] = p->vals[root].dtype;
+            vqp_val v = in ? op->in[which] : op->out[which], root = p->vals[v].root;
+            if (v && !(any && allowed && has_quads(&p->vals[v])) && p->vals[root].role == VQP_VAL_TEMP)
+                plan->stored[root] = p->vals[root].dtype;
         }
     }
 }

@@ -45,7 +45,8 @@ static vqp_status bind(struct vk_exec *x, const struct vqp_binding *b, uint32_t 
     return VQP_OK;
 }
 
-static vqp_status prepare(struct vk_exec *x, struct vk_device *dev, const struct vqp_binding *b, uint32_t n)
+static vqp_status prepare(struct vk_exec *x, struct vk_device *dev, const struct vqp_binding *b, uint32_t n,
+                          const uint32_t *stored)
 {
     const struct vqp_program_view *p = x->plan.p;
     struct vqp_error *err = x->plan.err;
@@ -57,8 +58,11 @@ static vqp_status prepare(struct vk_exec *x, struct vk_device *dev, const struct
     if (!x->bound || !x->plan.stored || !x->ns || !x->times)
         return no_memory(x);
     x->plan.bound = x->bound;
-    vk_choose_storage(p, dev->f16, x->plan.stored);
-    vqp_status st = bind(x, b, n);
+    if (stored)
+        memcpy(x->plan.stored, stored, p->n_vals * sizeof *stored);
+    else
+        vk_choose_storage(&x->plan);
+    vqp_status st = x->plan.status ? x->plan.status : bind(x, b, n);
     if (!st)
         st = vk_memory_take(dev, p->arena_bytes, "memory for what a program works on", &x->plan.arena, err);
     if (!st)
@@ -273,15 +277,15 @@ void vk_exec_destroy(void *self, vqp_exec *exec)
     free(x);
 }
 
-vqp_status vk_compile(void *self, const struct vqp_program_view *p, const struct vqp_binding *b, uint32_t n,
-                      vqp_exec **out, struct vqp_error *err)
+vqp_status vk_compile_for(struct vk_device *dev, const struct vqp_program_view *p, const struct vqp_binding *b,
+                          uint32_t n, const struct vk_kernel *only, const uint32_t *stored, vqp_exec **out,
+                          struct vqp_error *err)
 {
-    struct vk_device *dev = self;
     struct vk_exec *x = calloc(1, sizeof *x);
     if (!x)
         return vqp_fail(err, VQP_E_NOMEM, "vulkan: no host memory to compile the program %s", p->name);
-    x->plan = (struct vk_plan){.dev = dev, .p = p, .err = err};
-    vqp_status st = prepare(x, dev, b, n);
+    x->plan = (struct vk_plan){.dev = dev, .p = p, .err = err, .only = only};
+    vqp_status st = prepare(x, dev, b, n, stored);
     if (!st)
         st = make_sets(x, dev);
     if (!st)
@@ -294,6 +298,12 @@ vqp_status vk_compile(void *self, const struct vqp_program_view *p, const struct
     x->plan.err = NULL;
     *out = (vqp_exec *)x;
     return VQP_OK;
+}
+
+vqp_status vk_compile(void *self, const struct vqp_program_view *p, const struct vqp_binding *b, uint32_t n,
+                      vqp_exec **out, struct vqp_error *err)
+{
+    return vk_compile_for(self, p, b, n, NULL, NULL, out, err);
 }
 
 static vqp_status read_times(struct vk_exec *x, struct vk_device *dev, uint32_t lane, struct vqp_error *err)

@@ -124,6 +124,14 @@ struct vk_device {
     struct vk_pipeline *pipelines;
     VkPipelineCache cache;
     uint32_t cache_grew;
+    /* selftest.c */
+    uint8_t *verdicts;     /* by the place in vk_kernels; NULL: none yet */
+    uint8_t (*passed)[32]; /* hashes of what passed, here or in an earlier run */
+    uint32_t n_passed;
+    /* ceiling.c */
+    double flops_per_ns, bytes_per_ns; /* 0: not measured yet */
+    const struct vqp_program_view *asked_first;
+    uint32_t asked_op;
 };
 
 /* ---- queue.c: submitting and waiting ---- */
@@ -153,10 +161,14 @@ vqp_status vk_memory_upload(struct vk_device *dev, const struct vk_slice *s, uin
 vqp_status vk_memory_download(struct vk_device *dev, const struct vk_slice *s, uint64_t off, void *dst, uint64_t n,
                               struct vqp_error *err);
 
-/* ---- weights.c: weights on the device, each once for its address and form ---- */
+/* ---- weights.c: float16, and weights on the device, each once for its address and form ---- */
 
+float vk_from_f16(uint16_t h);
+uint16_t vk_to_f16(float f); /* to the nearest, halves to even; beyond the range infinity */
 /* Bytes of the value in this form. */
 uint64_t vk_form_bytes(const struct vqp_val_info *val, const struct vk_form *form);
+/* 1 where no finite value becomes an infinity in float16. */
+uint32_t vk_form_fits_f16(struct vk_device *dev, const struct vqp_val_info *val);
 /* Brings data (CONSTANT or WEIGHT) to the device in a form. */
 vqp_status vk_form_upload(struct vk_device *dev, const struct vqp_val_info *val, const struct vk_form *form,
                           struct vk_slice *out, struct vqp_error *err);
@@ -175,10 +187,17 @@ vqp_status vk_pipeline_obtain(struct vk_device *dev, const struct vk_dispatch *d
 
 /* ---- cache.c: compiled pipelines on disk, never trusted ---- */
 
-/* What was kept for this device and driver, or NULL; free() it. */
-void *vk_cache_load(const struct vk_adapter *a, size_t *bytes);
-void vk_cache_store(const struct vk_adapter *a, const void *data,
-                    size_t bytes); /* all or nothing; a failure is silent */
+/* What is kept: hashes of kernels that passed their tests, and what Vulkan's pipeline cache gave. */
+struct vk_cache {
+    uint32_t n_passed;
+    uint8_t (*passed)[32];
+    void *pipelines;
+    size_t bytes;
+};
+/* What was kept for this device and driver; all zeros where there is nothing. vk_cache_free() it. */
+void vk_cache_load(const struct vk_adapter *a, struct vk_cache *out);
+void vk_cache_free(struct vk_cache *c);
+void vk_cache_store(const struct vk_adapter *a, const struct vk_cache *c); /* all or nothing; a failure is silent */
 void vk_sha256(const void *data, size_t bytes, uint8_t out[32]);
 
 /* ---- plan.c: what the ops of a program add up to ---- */
@@ -202,6 +221,8 @@ struct vk_plan {
     uint32_t op;                  /* the one being added */
     const struct vk_slice *bound; /* by value: what core bound to it */
     struct vk_slice arena;
+    const struct vk_kernel *only,
+        *wrong;       /* the only one to use, in its self-test; one that failed it and was asked for */
     uint32_t *stored; /* by value: its dtype on the device */
     struct vk_node *nodes;
     uint32_t n_nodes, cap_nodes;
@@ -216,18 +237,31 @@ struct vk_plan {
     uint32_t n_scratch, cap_scratch;
     uint64_t scratch_used, scratch_bytes; /* of this op; the most of any op */
 };
-/* Which temporaries of a program may be float16: those whose every reader and writer allows it. */
-void vk_choose_storage(const struct vqp_program_view *p, uint32_t f16, uint32_t *stored);
+/* Decides which temporaries of a program are float16: those whose every reader and writer allows it. */
+void vk_choose_storage(struct vk_plan *plan);
 /* Asks every op for its dispatches and decides where barriers are. */
 vqp_status vk_plan_make(struct vk_plan *plan);
 void vk_plan_free(struct vk_plan *plan); /* all but the slices that the program keeps */
+
+/* ---- selftest.c ---- */
+
+/* *right: whether the kernel passes its tests on this device; without a test it does. */
+vqp_status vk_selftest(struct vk_device *dev, const struct vk_kernel *kernel, int *right, struct vqp_error *err);
+void vk_selftest_close(struct vk_device *dev);
 
 /* ---- program.c: recorded once, replayed ---- */
 
 vqp_status vk_compile(void *self, const struct vqp_program_view *p, const struct vqp_binding *b, uint32_t n,
                       vqp_exec **out, struct vqp_error *err);
+/* The same with one kernel of those that have tests, and how values are stored; both NULL: as vk_compile. Fails where that kernel is not
+ * used. */
+vqp_status vk_compile_for(struct vk_device *dev, const struct vqp_program_view *p, const struct vqp_binding *b,
+                          uint32_t n, const struct vk_kernel *only, const uint32_t *stored, vqp_exec **out,
+                          struct vqp_error *err);
 vqp_status vk_run(void *self, vqp_exec *x, uint32_t times, struct vqp_error *err);
 vqp_status vk_profile(void *self, vqp_exec *x, uint64_t *ns, uint32_t cap, uint32_t *n);
+/* ceiling.c */
+vqp_status vk_ceiling(void *self, const struct vqp_program_view *p, uint32_t i, uint64_t *ns, struct vqp_error *err);
 void vk_exec_destroy(void *self, vqp_exec *x);
 struct vqp_buffer {
     uint64_t bytes;

@@ -13,7 +13,7 @@ struct vk_weight_copy {
 
 /* ---- elements ---- */
 
-static float from_f16(uint16_t h)
+float vk_from_f16(uint16_t h)
 {
     uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = h >> 10 & 31u, fraction = h & 1023u;
     if (exponent == 0) /* zero or subnormal: fraction * 2^-24 */
@@ -25,7 +25,7 @@ static float from_f16(uint16_t h)
 }
 
 /* To the nearest, halves to even; beyond the range infinity. */
-static uint16_t to_f16(float f)
+uint16_t vk_to_f16(float f)
 {
     uint32_t bits;
     memcpy(&bits, &f, sizeof bits);
@@ -55,10 +55,24 @@ static float load(const void *data, uint32_t dtype, uint64_t i)
     }
     memcpy(&h, (const char *)data + 2 * i, sizeof h);
     if (dtype == VQP_F16)
-        return from_f16(h);
+        return vk_from_f16(h);
     uint32_t bits = (uint32_t)h << 16;
     memcpy(&f, &bits, sizeof f);
     return f;
+}
+
+/* The largest magnitude's bits as float32, NaN above all. */
+static uint32_t largest(const void *data, uint32_t dtype, uint64_t n)
+{
+    uint32_t most = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        float f = load(data, dtype, i);
+        uint32_t bits;
+        memcpy(&bits, &f, sizeof bits);
+        bits &= 0x7fffffffu;
+        most = bits > most ? bits : most;
+    }
+    return most;
 }
 
 /* ---- forms ---- */
@@ -110,7 +124,7 @@ static void fill(void *ctx, void *dst, uint64_t off, uint64_t n)
         if (s->dtype == from)
             memcpy((char *)dst + k * size, (const char *)s->val->data + at * size, size);
         else if (s->dtype == VQP_F16)
-            ((uint16_t *)dst)[k] = to_f16(load(s->val->data, from, at));
+            ((uint16_t *)dst)[k] = vk_to_f16(load(s->val->data, from, at));
         else
             ((float *)dst)[k] = load(s->val->data, from, at);
     }
@@ -168,6 +182,18 @@ vqp_status vk_weight_obtain(struct vk_device *dev, const struct vqp_val_info *va
     }
     *out = c->slice;
     return VQP_OK;
+}
+
+uint32_t vk_form_fits_f16(struct vk_device *dev, const struct vqp_val_info *val)
+{
+    if (val->dtype == VQP_F16)
+        return 1;
+    pthread_mutex_lock(&dev->lock);
+    const struct vk_weight_copy *c = dev->weights;
+    while (c && (val->role != VQP_VAL_WEIGHT || c->data != val->data || c->form.dtype != VQP_F16))
+        c = c->next;
+    pthread_mutex_unlock(&dev->lock);
+    return c || largest(val->data, val->dtype, count_of(val)) < 0x477ff000u; /* 65520 rounds to infinity */
 }
 
 /* Takes the copies of `data` (NULL: all) out of the list. */

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const double states_tolerance = 1e-5, logp_tolerance = 1e-3, image_tolerance = 1e-3;
-static const double near = 1e-4; /* a tie: of probabilities at the rate, of log-probabilities, of a draw */
+const struct stage_tolerances stages_f32 = {.states = 1e-5, .logp = 1e-3, .image = 1e-3, .near = 1e-4, .ids = 1};
+const struct stage_tolerances stages_f16 = {.states = 2e-3, .logp = 5e-2, .image = 2e-2, .near = 5e-2};
 static const float cut = -70.0F; /* what truncation cuts becomes this, and what lies below is clamped to it */
 
 struct array {
@@ -23,6 +23,7 @@ struct array {
 
 struct comparison {
     const char *reference, *dump;
+    const struct stage_tolerances *allowed;
     struct stage_report *report;
 };
 
@@ -95,7 +96,7 @@ static void compare_ids(struct comparison *c, const char *name, const struct arr
             fall_short(
                 c, "%s: %" PRId64 " of %" PRId64 " ids differ, first [%" PRId64 "]: %d, not %d; least margin %.1e%s",
                 name, differing, a->count, first, b.i[first], a->i[first], (double)least,
-                (double)least < near ? " (a near-tie of the draw)" : "");
+                (double)least < c->allowed->near ? " (a near-tie of the draw)" : "");
         c->report->ids += (unsigned)a->count;
     }
     free(b.data);
@@ -132,7 +133,7 @@ static int descending(const void *a, const void *b)
 }
 
 /* Whether x and y, one position's log-probabilities over all classes, may differ in what truncation cut. Sorts both. */
-static int is_tie(float *x, float *y, int64_t classes, double rate)
+static int is_tie(float *x, float *y, int64_t classes, double rate, double near)
 {
     double sum = 0, before = INFINITY, apart = 0;
     qsort(x, (size_t)classes, sizeof *x, descending);
@@ -148,8 +149,8 @@ static int is_tie(float *x, float *y, int64_t classes, double rate)
 }
 
 /* One position's column of log-probabilities, `stride` apart; x and y are scratch of `classes` floats. */
-static double compare_column(const float *a, const float *b, int64_t classes, int64_t stride, double rate, float *x,
-                             float *y, unsigned *ties)
+static double compare_column(const float *a, const float *b, int64_t classes, int64_t stride, double rate, double near,
+                             float *x, float *y, unsigned *ties)
 {
     unsigned cuts = 0;
     double worst = 0, uncut = 0;
@@ -162,7 +163,7 @@ static double compare_column(const float *a, const float *b, int64_t classes, in
         else
             uncut = farther(uncut, (double)x[k], (double)y[k]);
     }
-    if (!cuts || !is_tie(x, y, classes, rate))
+    if (!cuts || !is_tie(x, y, classes, rate, near))
         return worst;
     *ties += cuts;
     return uncut;
@@ -180,17 +181,40 @@ static void compare_logp(struct comparison *c, const char *name, double rate)
         for (int64_t i = 0; scratch && i < a.shape.dim[0]; i++)
             for (int64_t n = 0; n < tokens; n++) {
                 int64_t at = i * classes * tokens + n;
-                double d = compare_column(a.f + at, b.f + at, classes, tokens, rate, scratch, scratch + classes,
-                                          &c->report->ties);
+                double d = compare_column(a.f + at, b.f + at, classes, tokens, rate, c->allowed->near, scratch,
+                                          scratch + classes, &c->report->ties);
                 worst = fmax(worst, d);
             }
-        if (!scratch || worst > logp_tolerance)
+        if (!scratch || worst > c->allowed->logp)
             fall_short(c, "%s is off by %.2e", name, worst);
         free(scratch);
     }
     free(a.data);
     free(b.data);
     c->report->logp = fmax(c->report->logp, worst);
+}
+
+/* The reference's ids and margins after step s, one array for all steps or a file a step, against the dump's. */
+static void compare_step_ids(struct comparison *c, uint32_t s, int is_stacked, const struct array *all_tokens,
+                             const struct array *all_margins)
+{
+    char tokens_name[32], margin_name[32];
+    struct array tokens = {0}, margin = {0};
+    snprintf(tokens_name, sizeof tokens_name, "tokens-%03u", s);
+    snprintf(margin_name, sizeof margin_name, "margin-%03u", s);
+    if (is_stacked) {
+        tokens = slice(all_tokens, s);
+        margin = slice(all_margins, s);
+        compare_ids(c, tokens_name, &tokens, margin.f);
+        return;
+    }
+    if (load(c, c->reference, tokens_name, VQP_I32, &tokens) && load(c, c->reference, margin_name, VQP_F32, &margin) &&
+        margin.count == tokens.count)
+        compare_ids(c, tokens_name, &tokens, margin.f);
+    else
+        fall_short(c, "step %u is not in the reference", s);
+    free(tokens.data);
+    free(margin.data);
 }
 
 static void compare_steps(struct comparison *c, uint32_t steps, double truncation)
@@ -204,23 +228,10 @@ static void compare_steps(struct comparison *c, uint32_t steps, double truncatio
         steps = 0;
     }
     for (uint32_t s = 0; s < steps; s++) {
-        char tokens_name[32], margin_name[32], logp_name[32];
-        snprintf(tokens_name, sizeof tokens_name, "tokens-%03u", s);
-        snprintf(margin_name, sizeof margin_name, "margin-%03u", s);
+        char logp_name[32];
         snprintf(logp_name, sizeof logp_name, "logp-%03u", s);
-        if (is_stacked) {
-            struct array tokens = slice(&stacked, s), margin = slice(&margins, s);
-            compare_ids(c, tokens_name, &tokens, margin.f);
-        } else {
-            struct array tokens = {0}, margin = {0};
-            if (load(c, c->reference, tokens_name, VQP_I32, &tokens) &&
-                load(c, c->reference, margin_name, VQP_F32, &margin) && margin.count == tokens.count)
-                compare_ids(c, tokens_name, &tokens, margin.f);
-            else
-                fall_short(c, "step %u is not in the reference", s);
-            free(tokens.data);
-            free(margin.data);
-        }
+        if (c->allowed->ids)
+            compare_step_ids(c, s, is_stacked, &stacked, &margins);
         if (s == steps - 1 || exists(c->reference, logp_name))
             compare_logp(c, logp_name, truncation);
     }
@@ -229,9 +240,9 @@ static void compare_steps(struct comparison *c, uint32_t steps, double truncatio
 }
 
 void compare_stages(const char *reference, const char *dump, uint32_t steps, double truncation,
-                    struct stage_report *out)
+                    const struct stage_tolerances *allowed, struct stage_report *out)
 {
-    struct comparison c = {reference, dump, out};
+    struct comparison c = {reference, dump, allowed, out};
     struct array ids;
     memset(out, 0, sizeof *out);
     static const char *const of_text[] = {"input_ids", "text_states"}; /* a model without text has neither */
@@ -243,11 +254,11 @@ void compare_stages(const char *reference, const char *dump, uint32_t steps, dou
         free(ids.data);
     }
     if (exists(reference, "text_states"))
-        out->states = compare_floats(&c, "text_states", states_tolerance);
+        out->states = compare_floats(&c, "text_states", c.allowed->states);
     if (exists(reference, "negative_states"))
-        out->states = fmax(out->states, compare_floats(&c, "negative_states", states_tolerance));
+        out->states = fmax(out->states, compare_floats(&c, "negative_states", c.allowed->states));
     else if (exists(dump, "negative_states"))
         fall_short(&c, "negative_states is there without guidance");
     compare_steps(&c, steps, truncation);
-    out->image = compare_floats(&c, "image", image_tolerance);
+    out->image = compare_floats(&c, "image", c.allowed->image);
 }

@@ -10,8 +10,16 @@ struct stage_report {
     unsigned bad;               /* stages that fall short; each has printed one line */
 };
 
+struct stage_tolerances {
+    double states, logp, image;
+    double near;  /* a tie: of probabilities at the truncation rate, of log-probabilities, of a draw */
+    unsigned ids; /* 1: ids are equal after every step; 0: nothing is asked of them */
+};
+/* f32: against the reference. f16: against a run in f32 whose ids it was fed. docs/numerics.md has both. */
+extern const struct stage_tolerances stages_f32, stages_f16;
+
 /* `reference` holds tokens.npy and margin.npy for all steps, or one file a step; and logp of some steps, the last among them. */
 void compare_stages(const char *reference, const char *dump, uint32_t steps, double truncation,
-                    struct stage_report *out);
+                    const struct stage_tolerances *allowed, struct stage_report *out);
 
 #endif

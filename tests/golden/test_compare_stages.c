@@ -42,7 +42,7 @@ static struct stage_report compare(const struct stages *dump, double truncation)
     struct stage_report report;
     write_stages(REFERENCE, &good, 1);
     write_stages(DUMP, dump, 0);
-    compare_stages(REFERENCE, DUMP, 1, truncation, &report);
+    compare_stages(REFERENCE, DUMP, 1, truncation, &stages_f32, &report);
     return report;
 }
 
@@ -114,9 +114,9 @@ static void missing_stages_are_bad(void)
     remove(DUMP "/logp-000.npy");
     remove(DUMP "/image.npy");
     struct stage_report report;
-    compare_stages(REFERENCE, DUMP, 1, 1, &report);
+    compare_stages(REFERENCE, DUMP, 1, 1, &stages_f32, &report);
     CU_ASSERT_EQUAL(report.bad, 2);
-    compare_stages(REFERENCE, DUMP, 2, 1, &report); /* the reference holds one step */
+    compare_stages(REFERENCE, DUMP, 2, 1, &stages_f32, &report); /* the reference holds one step */
     CU_ASSERT_TRUE(report.bad >= 2);
 }
 

@@ -49,14 +49,19 @@ static vqpipe *open_model(const char *model_dir)
     return open_as("golden.yaml", model_dir);
 }
 
-static vqpipe_result *run(vqpipe *pipe, const char *dump_dir)
+static vqpipe_result *run_fed(vqpipe *pipe, const char *dump_dir, const char *feed_dir)
 {
     struct vqp_error err = {0};
-    struct vqpipe_run_params params = {.struct_size = sizeof params, .dump_dir = dump_dir};
+    struct vqpipe_run_params params = {.struct_size = sizeof params, .dump_dir = dump_dir, .feed_dir = feed_dir};
     vqpipe_result *result = NULL;
     if (pipe)
         CHECK_OK(vqpipe_run(pipe, &params, &result, &err));
     return result;
+}
+
+static vqpipe_result *run(vqpipe *pipe, const char *dump_dir)
+{
+    return run_fed(pipe, dump_dir, NULL);
 }
 
 /* ---- against the reference -------------------------------------------------------------------------------------- */
@@ -165,7 +170,7 @@ static void run_golden(const char *dir, const char *models_dir, const char *name
         set(pipe, "components.scheduler.spacing", spacing);
     vqpipe_result *result = run(pipe, dump);
     if (result) {
-        compare_stages(case_dir, dump, g.steps, g.truncation, &report);
+        compare_stages(case_dir, dump, g.steps, g.truncation, &stages_f32, &report);
         printf("\n    %s on %s: %u ids compared, states %.1e, logp %.1e, image %.1e, %u truncation ties%s", name,
                backend, report.ids, report.states, report.logp, report.image, report.ties,
                report.bad ? " FALLS SHORT" : "");
@@ -206,6 +211,39 @@ COMMITTED(ffhq_a, "ffhq-a")
     }
 SHARED(small_a, "small-a")
 SHARED(small_b, "small-b")
+
+/* Every committed case in float16, each step from the ids of the run in float32 that came before. */
+static void half_precision(void)
+{
+    static const char *const names[] = {"tiny-a", "tiny-b", "short-cut", "short-plain", "wide-a", "wide-b", "odd-a"};
+    if (strcmp(backend, "vulkan"))
+        SKIP("%s has no precision f16", backend);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct golden g;
+        struct stage_report report;
+        char dir[512], f32[1024], f16[1024];
+        snprintf(f32, sizeof f32, VQP_BUILD_DIR "/golden/%s/%s", backend, names[i]);
+        snprintf(dir, sizeof dir, GOLDEN_DIR "/cases/%s", names[i]);
+        if (!golden_open(&g, dir, GOLDEN_DIR "/models"))
+            continue;
+        snprintf(dir, sizeof dir, "%s-f16", names[i]);
+        dump_folder(f16, sizeof f16, dir);
+        vqpipe *pipe = open_model(g.model_dir);
+        golden_apply(&g, pipe);
+        set(pipe, "backend.precision", "f16");
+        vqpipe_result *result = run_fed(pipe, f16, f32);
+        if (result) {
+            compare_stages(f32, f16, g.steps, g.truncation, &stages_f16, &report);
+            printf("\n    %s: states %.1e, logp %.1e, image %.1e, %u truncation ties%s", names[i], report.states,
+                   report.logp, report.image, report.ties, report.bad ? " FALLS SHORT" : "");
+            CU_ASSERT_EQUAL(report.bad, 0);
+            CU_ASSERT_TRUE(report.logp > 1e-5); /* it was not float32 */
+        }
+        vqpipe_result_destroy(result);
+        vqpipe_close(pipe);
+        json_decref(g.json);
+    }
+}
 
 static void strided_with_all_steps(void)
 {
@@ -351,6 +389,7 @@ int main(void)
         {"ffhq-a: one without condition, VQ-VAE in the folder taming_dvae", ffhq_a},
         {"small-a: 100 steps, guidance", small_a},
         {"small-b: 30 of 100 steps, truncation", small_b},
+        {"float16 gives nearly the same", half_precision},
         {"strided spacing with all steps is the reference's schedule", strided_with_all_steps},
         {"equal seeds give equal ids and PNG bytes", same_seed_same_bytes},
         {"an image of a batch is the image drawn alone", image_of_batch_alone},

@@ -96,6 +96,28 @@ static void multiplies_by_q8_0_weights(void)
     }
 }
 
+/* Float16 ends at 65504: what lies beyond must not become infinity there. */
+static void multiplies_by_huge_weights(void)
+{
+    ops_seed(290);
+    struct tensor *x = ops_random(VQP_F32, vqp_shape2(5, 12), -2, 2);
+    struct tensor *w = ops_as(ops_random(VQP_F32, vqp_shape2(8, 12), -3e5, 3e5), VQP_VAL_WEIGHT);
+    struct tensor *picture = ops_random(VQP_F32, vqp_shape4(1, 3, 3, 4), -2, 2);
+    struct tensor *kernel = ops_as(ops_random(VQP_BF16, vqp_shape4(4, 4, 1, 1), -3e5, 3e5), VQP_VAL_WEIGHT);
+    double want[40], want_picture[36];
+    const struct vqp_conv2d_params params = {.stride = 1, .groups = 1, .upsample = 1};
+    formula_linear(x, w, NULL, NULL, NULL, VQP_ACT_NONE, want);
+    formula_conv2d(picture, kernel, NULL, NULL, &params, 3, 3, want_picture);
+    ops_give(vqp_linear(P, ops_val(x), ops_val(w), 0, VQP_ACT_NONE));
+    ops_give(vqp_conv2d(P, ops_val(picture), ops_val(kernel), 0, 0, &params));
+    const float *got = ops_result();
+    if (got) {
+        ops_close(VQP_OP_LINEAR, got, want, 40);
+        ops_close(VQP_OP_CONV2D, ops_read(1), want_picture, 36);
+    }
+    ops_reset();
+}
+
 static void adds_activation_gate_and_residual(void)
 {
     for (uint32_t act = VQP_ACT_NONE; act <= VQP_ACT_SILU; act++)
@@ -361,6 +383,7 @@ const struct vqp_case cases_matrix[] = {
     {"embedding adds positions and clamps ids", embeds_ids_and_positions},
     {"linear takes weights of every size and type", multiplies_by_weights_of_any_size},
     {"linear takes q8_0 weights", multiplies_by_q8_0_weights},
+    {"linear and conv2d: weights beyond float16", multiplies_by_huge_weights},
     {"linear adds activation, gate and residual", adds_activation_gate_and_residual},
     {"sdpa takes any head size, batch and length", attends_with_any_head_size},
     {"sdpa takes scores of hundreds", attends_to_large_scores},

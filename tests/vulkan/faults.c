@@ -14,6 +14,8 @@ static int lost;
 void fault_state_from_environment(void)
 {
     const char *fault = getenv("VQPIPE_VK_FAULT"), *barrier = getenv("VQPIPE_VK_DROP_BARRIER");
+    if (getenv("VQPIPE_VK_WRONG"))
+        fault_state.wrong = getenv("VQPIPE_VK_WRONG");
     fault_state.barrier = barrier ? (uint32_t)strtoul(barrier, NULL, 10) : 0;
     for (uint32_t i = 0; fault && i < N_SITES; i++) {
         size_t n = strlen(fault_names[i]);
@@ -82,12 +84,56 @@ MAKER(vkCreateDescriptorSetLayout, (VkDevice d, const VkDescriptorSetLayoutCreat
       (d, i, a, o), o)
 MAKER(vkCreatePipelineLayout, (VkDevice d, const VkPipelineLayoutCreateInfo *i, A, VkPipelineLayout *o), (d, i, a, o),
       o)
-MAKER(vkCreateShaderModule, (VkDevice d, const VkShaderModuleCreateInfo *i, A, VkShaderModule *o), (d, i, a, o), o)
 MAKER(vkCreateDescriptorPool, (VkDevice d, const VkDescriptorPoolCreateInfo *i, A, VkDescriptorPool *o), (d, i, a, o),
       o)
 MAKER(vkCreateComputePipelines,
       (VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i, A, VkPipeline *o),
       (d, c, n, i, a, o), o)
+
+/* Is `name` among the words of a list with commas? */
+static int is_listed(const char *list, const char *name)
+{
+    size_t n = strlen(name);
+    for (; list && *list; list += strcspn(list, ",") + (list[strcspn(list, ",")] == ','))
+        if (!strncmp(list, name, n) && (list[n] == ',' || !list[n]))
+            return 1;
+    return 0;
+}
+
+/* The code of a kernel in `wrong`, with every addition a subtraction; NULL: it is not one of those. */
+static uint32_t *spoil(const VkShaderModuleCreateInfo *i)
+{
+    const struct vk_kernel *const *k = vk_kernels;
+    while (*k && (*k)->words != i->pCode)
+        k++;
+    if (!*k || !is_listed(fault_state.wrong, (*k)->name))
+        return NULL;
+    uint32_t *code = malloc(i->codeSize), op_fadd = 129, op_fsub = 131;
+    if (!code)
+        return NULL;
+    memcpy(code, i->pCode, i->codeSize);
+    for (size_t w = 5; w < i->codeSize / 4 && code[w] >> 16; w += code[w] >> 16)
+        if ((code[w] & 0xffff) == op_fadd)
+            code[w] = (code[w] & 0xffff0000u) | op_fsub;
+    return code;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL faulty_vkCreateShaderModule(VkDevice d, const VkShaderModuleCreateInfo *i, A,
+                                                                  VkShaderModule *o)
+{
+    VkResult r = fault(SITE_vkCreateShaderModule);
+    VkShaderModuleCreateInfo info = *i;
+    uint32_t *wrong = spoil(i);
+    info.pCode = wrong ? wrong : i->pCode;
+    if (r == VK_SUCCESS)
+        r = real.vkCreateShaderModule(d, &info, a, o);
+    if (r == VK_SUCCESS)
+        fault_state.live[SITE_vkCreateShaderModule]++;
+    else
+        memset(o, 0xdd, sizeof *o);
+    free(wrong);
+    return r;
+}
 
 static VKAPI_ATTR VkResult VKAPI_CALL faulty_vkCreatePipelineCache(VkDevice d, const VkPipelineCacheCreateInfo *i, A,
                                                                    VkPipelineCache *o)

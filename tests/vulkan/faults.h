@@ -28,10 +28,12 @@ struct fault_state {
     uint32_t barrier;    /* the barrier between dispatches to leave out, from 1; 0: none */
     uint32_t calls[N_SITES], barriers, happened;
     int32_t live[N_SITES]; /* objects made and not destroyed */
+    const char *wrong;     /* names of kernels to spoil, separated by commas; NULL: none */
     uint64_t cache_bytes;  /* what the last pipeline cache began with */
 };
 extern struct fault_state fault_state;
-/* From the environment: VQPIPE_VK_FAULT=vkQueueSubmit:3:lost (or :memory), VQPIPE_VK_DROP_BARRIER=2, VQPIPE_VK_COUNT=1 (counts go to
+/* From the environment: VQPIPE_VK_FAULT=vkQueueSubmit:3:lost (or :memory), VQPIPE_VK_DROP_BARRIER=2, VQPIPE_VK_WRONG=linear_f16,
+ * VQPIPE_VK_COUNT=1 (counts go to
  * stderr at the end of an instance). */
 void fault_state_from_environment(void);
 

@@ -3,15 +3,22 @@
 #include <string.h>
 
 enum {
-    N = 300
+    N = 300,
+    ROWS = 3, /* of sum, as a matrix */
+    OUTS = 5
 };
 extern const struct vqp_plugin vqp_plugin_v1;
+
+uint32_t once_warnings;
+char once_warning[600];
 
 static void host_log(const struct vqp_host *h, int32_t level, const char *msg)
 {
     (void)h;
-    if (level <= VQP_LOG_WARN)
-        printf("\n    log: %s", msg);
+    if (level <= VQP_LOG_WARN) {
+        once_warnings++;
+        snprintf(once_warning, sizeof once_warning, "%s", msg);
+    }
 }
 
 static int32_t host_cancelled(const struct vqp_host *h)
@@ -35,13 +42,14 @@ const struct vqp_host once_host = {.struct_size = sizeof once_host,
                                    .parallel_for = host_for,
                                    .program = &vqp_program_api_table};
 
-static float weight[N];
+static float weight[N], matrix[OUTS * N / ROWS];
 
 static vqp_status env_weight(void *ctx, const char *owner, const char *name, struct vqp_tensor_view *out,
                              struct vqp_error *err)
 {
-    (void)ctx, (void)owner, (void)name, (void)err;
-    *out = (struct vqp_tensor_view){VQP_F32, 0, vqp_shape1(N), weight, sizeof weight};
+    (void)ctx, (void)owner, (void)err;
+    *out = *name == 'w' ? (struct vqp_tensor_view){VQP_F32, 0, vqp_shape1(N), weight, sizeof weight}
+                        : (struct vqp_tensor_view){VQP_F32, 0, vqp_shape2(OUTS, N / ROWS), matrix, sizeof matrix};
     return VQP_OK;
 }
 
@@ -49,7 +57,7 @@ static vqp_program *record(struct vqp_error *err)
 {
     static const struct vqp_builder_env env = {.weight = env_weight};
     const struct vqp_program_api *api = &vqp_program_api_table;
-    struct vqp_shape s = vqp_shape1(N);
+    struct vqp_shape s = vqp_shape1(N), rows = vqp_shape2(ROWS, N / ROWS);
     float constant[N];
     vqp_program *p = vqp_program_create("test", &env);
     if (!p)
@@ -59,7 +67,8 @@ static vqp_program *record(struct vqp_error *err)
     vqp_val x = api->input(p, "x", VQP_F32, &s), w = api->weight(p, "w"),
             c = api->constant(p, "c", VQP_F32, &s, constant);
     vqp_val a = vqp_binary(api, p, VQP_OP_ADD, x, w), b = vqp_binary(api, p, VQP_OP_ADD, x, c);
-    api->output(p, "sum", vqp_binary(api, p, VQP_OP_ADD, a, b));
+    vqp_val sum = api->view(p, vqp_binary(api, p, VQP_OP_ADD, a, b), &rows);
+    api->output(p, "product", vqp_linear(api, p, sum, api->weight(p, "matrix"), 0, VQP_ACT_NONE));
     if (vqp_program_seal(p, err)) {
         vqp_program_destroy(p);
         return NULL;
@@ -92,14 +101,23 @@ static vqp_status run(const struct vqp_backend_vtbl *v, void *self, const struct
         st = v->run(self, exec, 3, err);
     for (uint32_t i = 0; i < n && !st; i++)
         if (p->vals[bind[i].val].role == VQP_VAL_OUTPUT)
-            st = v->download(self, bind[i].buffer, 0, out, sizeof x, err);
+            st = v->download(self, bind[i].buffer, 0, out, p->vals[bind[i].val].bytes, err);
     v->exec_destroy(self, exec);
     for (uint32_t i = 0; i < n; i++)
         v->buffer_destroy(self, bind[i].buffer);
     return st;
 }
 
-vqp_status once(const char *device, int32_t pipeline_cache, int *right, struct vqp_error *err)
+/* sum as a matrix of three rows, times the matrix. */
+static double expected(int row, int out)
+{
+    double v = 0;
+    for (int k = 0, i = row * (N / ROWS); k < N / ROWS; k++, i++)
+        v += (double)(2 * i + i % 7 + i % 5) * ((k + out) % 3 - 1);
+    return v;
+}
+
+vqp_status once(const char *device, const char *precision, int32_t pipeline_cache, int *right, struct vqp_error *err)
 {
     const struct vqp_component *c = vqp_plugin_v1.components[0];
     struct {
@@ -108,20 +126,23 @@ vqp_status once(const char *device, int32_t pipeline_cache, int *right, struct v
     struct vqp_create_args args = {.struct_size = sizeof args,
                                    .host = &once_host,
                                    .instance = "backend",
-                                   .precision = "f32",
+                                   .precision = precision,
                                    .device = device,
                                    .opts = &opts};
     void *self = NULL;
-    float out[N] = {0};
+    float out[ROWS * OUTS] = {0};
     *right = 1;
+    once_warnings = 0;
+    for (int i = 0; i < OUTS * N / ROWS; i++)
+        matrix[i] = (float)((i % (N / ROWS) + i / (N / ROWS)) % 3 - 1);
     for (int i = 0; i < N; i++)
         weight[i] = (float)(i % 7);
     vqp_program *p = record(err);
     vqp_status st = p ? c->create(&args, &self, err) : VQP_E_NOMEM;
     if (!st)
         st = run(c->v.backend, self, vqp_program_view(p), out, err);
-    for (int i = 0; i < N && !st; i++)
-        *right = *right && out[i] == (float)(2 * i + i % 7 + i % 5);
+    for (int i = 0; i < ROWS * OUTS && !st; i++)
+        *right = *right && (double)out[i] == expected(i / OUTS, i % OUTS);
     c->destroy(self);
     vqp_program_destroy(p);
     return st;

@@ -5,8 +5,10 @@
 #include <vqpipe/host.h>
 #include <vqpipe/plugin.h>
 
-/* sum = (x + w) + (x + c), three times over; *right: what came back is that. */
-vqp_status once(const char *device, int32_t pipeline_cache, int *right, struct vqp_error *err);
+/* sum = (x + w) + (x + c), product = sum matrix^T, three times over; *right: what came back is that. */
+vqp_status once(const char *device, const char *precision, int32_t pipeline_cache, int *right, struct vqp_error *err);
+extern uint32_t once_warnings; /* that the backend gave while it ran, and the last of them */
+extern char once_warning[600];
 extern const struct vqp_host once_host;
 
 #endif

@@ -15,7 +15,7 @@ static uint64_t begins_with(void)
     struct vqp_error err = {0};
     int right = 0;
     fault_state = (struct fault_state){0};
-    vqp_status st = once(NULL, 1, &right, &err);
+    vqp_status st = once(NULL, "f32", 1, &right, &err);
     CU_ASSERT_EQUAL(st, VQP_OK);
     CU_ASSERT_TRUE(right);
     return fault_state.cache_bytes;
@@ -44,7 +44,7 @@ static int prepare(void)
     struct vqp_error err = {0};
     int right = 0;
     fault_state = (struct fault_state){0};
-    if (once(NULL, 0, &right, &err) == VQP_E_DEVICE) {
+    if (once(NULL, "f32", 0, &right, &err) == VQP_E_DEVICE) {
         printf("SKIPPED: %s\n", err.msg);
         return 0;
     }
@@ -72,8 +72,11 @@ static void is_used_again(void)
     if (!prepare())
         return;
     char *data = read_file(&n);
-    CU_ASSERT_TRUE(n > 128);
-    CU_ASSERT_EQUAL(begins_with(), n - 128);
+    uint64_t passed = 0; /* after the header: kernels that passed their tests */
+    CU_ASSERT_TRUE_FATAL(n > 128 + sizeof passed);
+    memcpy(&passed, data + 128, sizeof passed);
+    CU_ASSERT_EQUAL(passed, 1);
+    CU_ASSERT_EQUAL(begins_with(), n - 128 - sizeof passed - 32);
     CU_ASSERT_EQUAL(stat(path, &s), 0);
     CU_ASSERT_EQUAL(s.st_mode & 0777, 0600);
     free(data);

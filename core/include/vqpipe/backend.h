@@ -50,7 +50,8 @@ struct vqp_backend_vtbl { /* [pipeline-thread] all of it, but for devices and fo
     void (*forget)(void *self, const void *data);
     /* optional: nanoseconds that op i's matrix products (LINEAR, CONV2D, the two products of SDPA) take alone, at the same
      * shapes and precision, at the best rate that this device's matrix library reaches when measured now (a CPU: the library
-     * with packed weights, all threads of this instance, warm); 0 for an op without such products. What `vqpipe bench`
+     * with packed weights, all threads of this instance, warm; a GPU: the FLOPs at the rate of its own best product at a large
+     * shape, or operands and results at the rate of a copy, whichever takes longer); 0 for an op without such products. What `vqpipe bench`
      * divides by a step's time. May take some 10 ms; core asks once for each different shape. */
     vqp_status (*ceiling)(void *self, const struct vqp_program_view *p, uint32_t i, uint64_t *ns,
                           struct vqp_error *err);
