@@ -69,6 +69,12 @@ static inline uint32_t vk_rows(const struct vqp_val_info *v)
 {
     return vk_count(v) / vk_last(v);
 }
+/* The tier on matrix units: op_NAME_coopmat.c. */
+#define VK_COOPMAT(name) int32_t vk_coopmat_##name(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i)
+VK_COOPMAT(linear);
+VK_COOPMAT(conv2d);
+VK_COOPMAT(sdpa);
+
 /* How many invocations work on a row together: one vector of a CPU; else enough to keep the memory busy. */
 static inline uint32_t vk_row_group(const struct vk_plan *plan)
 {
