@@ -232,8 +232,8 @@ static vqp_status create_component(struct vqp_assembly *a, uint32_t iface, struc
     if (!st)
         st = vqp_settings_core_key(map, section, "path", &path, err);
     if (!st && !use)
-        st = vqp_fail(err, VQP_E_ARG, "%s%s has no `use`; name a component (vqpipe plugins lists them)",
-                      vqp_origin_text(&map->at, at, sizeof at), section);
+        return vqp_fail(err, VQP_E_ARG, "%s%s has no `use`; name a component (vqpipe plugins lists them)",
+                        vqp_origin_text(&map->at, at, sizeof at), section);
     if (!st)
         st = vqp_context_registry(a->ctx, &reg, err);
     struct vqp_error e = {0};
