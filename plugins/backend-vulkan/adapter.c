@@ -1,3 +1,4 @@
+#include "kernels.h"
 #include "vulkan.h"
 #include <ctype.h>
 #include <stdlib.h>
@@ -66,20 +67,36 @@ static uint64_t memory_of(const struct vk_adapter *a)
     return most;
 }
 
-/* Properties and features, in one chain each; what a newer version alone has stays 0 on an older one. */
+/* Properties and features, in one chain each; what a newer version or an extension alone has stays 0 elsewhere. */
 struct answers {
     VkPhysicalDeviceProperties2 properties;
     VkPhysicalDeviceVulkan11Properties properties11;
     VkPhysicalDeviceVulkan12Properties properties12;
     VkPhysicalDeviceSubgroupSizeControlProperties sizes;
     VkPhysicalDeviceMaintenance4Properties limits;
+    VkPhysicalDeviceCooperativeMatrixPropertiesKHR coopmat_stages;
+    VkPhysicalDeviceShaderSMBuiltinsPropertiesNV multiprocessors;
+    VkPhysicalDeviceShaderCoreProperties2AMD compute_units;
     VkPhysicalDeviceFeatures2 features;
     VkPhysicalDeviceVulkan11Features features11;
     VkPhysicalDeviceVulkan12Features features12;
     VkPhysicalDeviceSubgroupSizeControlFeatures size_control;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat;
+};
+struct has { /* by version or by extension */
+    int sizes, limits, coopmat, multiprocessors, compute_units;
 };
 
-static void ask(const struct vk_api *api, VkPhysicalDevice handle, int has_sizes, int has_limits, struct answers *q)
+static void chain(int has, void *head, void *more)
+{
+    VkBaseOutStructure *h = head, *m = more;
+    if (has) {
+        m->pNext = h->pNext;
+        h->pNext = m;
+    }
+}
+
+static void ask(const struct vk_api *api, VkPhysicalDevice handle, const struct has *has, struct answers *q)
 {
     *q = (struct answers){
         .properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &q->properties11},
@@ -87,22 +104,52 @@ static void ask(const struct vk_api *api, VkPhysicalDevice handle, int has_sizes
         .properties12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES},
         .sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES},
         .limits = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES},
+        .coopmat_stages = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_PROPERTIES_KHR},
+        .multiprocessors = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV},
+        .compute_units = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_2_AMD},
         .features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &q->features11},
         .features11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &q->features12},
         .features12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES},
         .size_control = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES},
+        .coopmat = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR},
     };
-    if (has_sizes) {
-        q->properties12.pNext = &q->sizes;
-        q->features12.pNext = &q->size_control;
-    }
-    if (has_limits)
-        *(has_sizes ? &q->sizes.pNext : &q->properties12.pNext) = &q->limits;
+    chain(has->sizes, &q->properties, &q->sizes);
+    chain(has->limits, &q->properties, &q->limits);
+    chain(has->coopmat, &q->properties, &q->coopmat_stages);
+    chain(has->multiprocessors, &q->properties, &q->multiprocessors);
+    chain(has->compute_units, &q->properties, &q->compute_units);
+    chain(has->sizes, &q->features, &q->size_control);
+    chain(has->coopmat, &q->features, &q->coopmat);
     api->vkGetPhysicalDeviceProperties2(handle, &q->properties);
     api->vkGetPhysicalDeviceFeatures2(handle, &q->features);
 }
 
-static void fill_caps(struct vk_adapter *a, const struct answers *q)
+/* The fragments of float16 that the device multiplies and adds to float32, a subgroup each. Whatever is missing: none. */
+static void list_coopmat(const struct vk_api *api, const struct vk_adapter *a, const struct answers *q,
+                         struct vk_caps *c)
+{
+    VkCooperativeMatrixPropertiesKHR all[64];
+    uint32_t n = sizeof all / sizeof *all;
+    /* Matrix units of Intel's came with subgroups of at least 16; before that the driver emulates them, slowly. */
+    int emulated = q->properties.properties.vendorID == 0x8086 && q->sizes.minSubgroupSize < 16;
+    if (!vk_coopmat_built || disabled("coopmat") || emulated || !a->size_control || !c->f16_math ||
+        !q->features12.vulkanMemoryModel || !q->coopmat.cooperativeMatrix ||
+        !(q->coopmat_stages.cooperativeMatrixSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) ||
+        !api->vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        all[i] = (VkCooperativeMatrixPropertiesKHR){.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR};
+    if (api->vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(a->handle, &n, all) < 0)
+        return;
+    for (uint32_t i = 0; i < n && c->n_coopmat < sizeof c->coopmat / sizeof *c->coopmat; i++)
+        if (all[i].AType == VK_COMPONENT_TYPE_FLOAT16_KHR && all[i].BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+            all[i].CType == VK_COMPONENT_TYPE_FLOAT32_KHR && all[i].ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+            all[i].scope == VK_SCOPE_SUBGROUP_KHR)
+            c->coopmat[c->n_coopmat++] = (struct vk_coopmat){all[i].MSize, all[i].NSize, all[i].KSize};
+    c->coopmat_khr = c->n_coopmat != 0;
+}
+
+static void fill_caps(const struct vk_api *api, struct vk_adapter *a, const struct answers *q)
 {
     const VkPhysicalDeviceLimits *l = &q->properties.properties.limits;
     const VkPhysicalDeviceVulkan11Properties *p = &q->properties11;
@@ -122,11 +169,14 @@ static void fill_caps(struct vk_adapter *a, const struct answers *q)
         .f16_pairs = !disabled("f16"),
         .shared_bytes = l->maxComputeSharedMemorySize,
         .max_invocations = l->maxComputeWorkGroupInvocations,
+        .cores = q->multiprocessors.shaderSMCount ? q->multiprocessors.shaderSMCount
+                                                  : q->compute_units.activeComputeUnitCount,
     };
     for (int i = 0; i < 3; i++) {
         c->max_local[i] = l->maxComputeWorkGroupSize[i];
         c->max_groups[i] = l->maxComputeWorkGroupCount[i];
     }
+    list_coopmat(api, a, q, c);
 }
 
 static void look_at(const struct vk_api *api, struct vk_adapter *a)
@@ -153,8 +203,12 @@ static void look_at(const struct vk_api *api, struct vk_adapter *a)
         return;
     }
     int is_1_3 = a->api_version >= VK_API_VERSION_1_3;
-    ask(api, a->handle, is_1_3 || has_extension(ext, n, "VK_EXT_subgroup_size_control"),
-        is_1_3 || has_extension(ext, n, "VK_KHR_maintenance4"), &q);
+    struct has has = {.sizes = is_1_3 || has_extension(ext, n, "VK_EXT_subgroup_size_control"),
+                      .limits = is_1_3 || has_extension(ext, n, "VK_KHR_maintenance4"),
+                      .coopmat = has_extension(ext, n, "VK_KHR_cooperative_matrix"),
+                      .multiprocessors = has_extension(ext, n, "VK_NV_shader_sm_builtins"),
+                      .compute_units = has_extension(ext, n, "VK_AMD_shader_core_properties2")};
+    ask(api, a->handle, &has, &q);
     a->portability_subset = (uint32_t)has_extension(ext, n, "VK_KHR_portability_subset");
     free(ext);
 
@@ -166,7 +220,7 @@ static void look_at(const struct vk_api *api, struct vk_adapter *a)
     a->timestamp_ns = (double)p->limits.timestampPeriod;
     a->memory_bytes = memory_of(a);
     a->vulkan_memory_model = q.features12.vulkanMemoryModel;
-    fill_caps(a, &q);
+    fill_caps(api, a, &q);
     a->identity.vendor = p->vendorID;
     a->identity.device = p->deviceID;
     a->identity.driver_version = p->driverVersion;
@@ -292,14 +346,17 @@ vqp_status vk_adapter_create_device(const struct vk_api *api, const struct vk_ad
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
         .subgroupSizeControl = VK_TRUE,
         .computeFullSubgroups = VK_TRUE};
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, .cooperativeMatrix = VK_TRUE};
     VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-                                            .pNext = a->size_control ? &sizes : NULL,
                                             .timelineSemaphore = VK_TRUE,
                                             .shaderFloat16 = c->f16_math,
                                             .vulkanMemoryModel = c->n_coopmat != 0};
     VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
                                             .pNext = &f12,
                                             .storageBuffer16BitAccess = c->f16_storage};
+    chain(a->size_control != 0, &f12, &sizes);
+    chain(c->n_coopmat != 0, &f12, &coopmat);
     const float priority = 1;
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueFamilyIndex = a->queue_family,
@@ -309,6 +366,8 @@ vqp_status vk_adapter_create_device(const struct vk_api *api, const struct vk_ad
     uint32_t n = 0;
     if (a->size_control && a->api_version < VK_API_VERSION_1_3)
         extensions[n++] = "VK_EXT_subgroup_size_control";
+    if (c->n_coopmat)
+        extensions[n++] = "VK_KHR_cooperative_matrix";
     if (a->portability_subset)
         extensions[n++] = "VK_KHR_portability_subset";
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,

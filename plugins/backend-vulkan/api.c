@@ -106,6 +106,9 @@ vqp_status vk_api_open(struct vk_api *api, VkInstance *instance, struct vqp_erro
         st = missing(#name, err);
     VK_INSTANCE_FUNCTIONS(X)
 #undef X
+#define X(name) api->name = (PFN_##name)api->vkGetInstanceProcAddr(*instance, #name);
+    VK_OPTIONAL_FUNCTIONS(X)
+#undef X
     if (st) {
         if (api->vkDestroyInstance)
             api->vkDestroyInstance(*instance, NULL);
