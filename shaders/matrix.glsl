@@ -3,7 +3,7 @@
 //
 // A work group makes TILE_M rows by TILE_N columns; its subgroups share them out, a rectangle of fragments each. TILE_K terms at a time
 // go from memory to registers, to shared memory, to fragments. With STAGES 2 the loads for the next terms are on their way while these are
-// multiplied, and one barrier is enough. matrix.c chooses the tiles and counts the bytes.
+// multiplied, and one barrier is enough. coopmat.c chooses the tiles and counts the bytes.
 #include "load8.glsl"
 
 layout(local_size_x_id = 0) in;
@@ -21,28 +21,22 @@ layout(constant_id = 10) const uint SHARED = 2560;   // vectors of shared memory
 layout(constant_id = 11) const uint ROWS_FIRST = 1;  // neighbouring work groups make different rows, not columns
 layout(constant_id = 12) const uint VECTORS = 0;     // a row of A and of the weight is whole vectors of 8
 layout(constant_id = 13) const uint OUT_VECTORS = 0; // outs is a multiple of 4
-layout(constant_id = 14) const uint A_F16 = 0;       // how each is stored
-layout(constant_id = 15) const uint RESIDUAL_F16 = 0;
-layout(constant_id = 16) const uint GATE_F16 = 0;
-layout(constant_id = 17) const uint RESULT_F16 = 0;
-layout(constant_id = 18) const uint BIAS = 0;
-layout(constant_id = 19) const uint ACT = 0;
-layout(constant_id = 20) const uint RESIDUAL = 0;
-layout(constant_id = 21) const uint GATE = 0; // 1: [O], 2: as the result
+layout(constant_id = 14) const uint A_F16 = 0;       // A and the result are stored as float16
+layout(constant_id = 15) const uint RESULT_F16 = 0;
+layout(constant_id = 16) const uint BIAS = 0;
+layout(constant_id = 17) const uint ACT = 0;
+layout(constant_id = 18) const uint RESIDUAL = 0;
+layout(constant_id = 19) const uint GATE = 0; // 1: [O], 2: as the result
 
 const uint WEIGHT_F16 = 1;
 LOADED(0, a, VECTORS, A_F16)
 LOADED(1, weight, VECTORS, WEIGHT_F16)
 layout(set = 0, binding = 2) readonly buffer Bias4 { vec4 bias4[]; };
 layout(set = 0, binding = 2) readonly buffer Bias { float bias[]; };
-layout(set = 0, binding = 3) readonly buffer Residual32x4 { vec4 residual_f32x4[]; };
-layout(set = 0, binding = 3) readonly buffer Residual32 { float residual_f32[]; };
-layout(set = 0, binding = 3) readonly buffer Residual16x4 { f16vec4 residual_f16x4[]; };
-layout(set = 0, binding = 3) readonly buffer Residual16 { float16_t residual_f16[]; };
-layout(set = 0, binding = 4) readonly buffer Gate32x4 { vec4 gate_f32x4[]; };
-layout(set = 0, binding = 4) readonly buffer Gate32 { float gate_f32[]; };
-layout(set = 0, binding = 4) readonly buffer Gate16x4 { f16vec4 gate_f16x4[]; };
-layout(set = 0, binding = 4) readonly buffer Gate16 { float16_t gate_f16[]; };
+layout(set = 0, binding = 3) readonly buffer Residual4 { vec4 residual4[]; };
+layout(set = 0, binding = 3) readonly buffer Residual { float residual[]; };
+layout(set = 0, binding = 4) readonly buffer Gate4 { vec4 gate4[]; };
+layout(set = 0, binding = 4) readonly buffer Gate { float gate[]; };
 layout(set = 0, binding = 5) writeonly buffer Result32x4 { vec4 result_f32x4[]; };
 layout(set = 0, binding = 5) writeonly buffer Result32 { float result_f32[]; };
 layout(set = 0, binding = 5) writeonly buffer Result16x4 { f16vec4 result_f16x4[]; };
@@ -59,31 +53,30 @@ shared uvec4 stage[SHARED];
 ivec4 row_of(uint row);              // what stays the same along a row of A
 uvec4 load_row(ivec4 row, uint k);   // A[row][k ... k+7]; k is a multiple of 8; zeros from `terms` on
 
-void finish4(uint row, uint column, vec4 v, uint outs) // OUT_VECTORS
+void finish4(uint row, uint column, uint outs, vec4 v) // OUT_VECTORS
 {
-    uint at = (row * outs + column) / 4, c = column / 4;
+    uint at = (row * outs + column) / 4;
     if (BIAS != 0)
-        v += bias4[c];
+        v += bias4[column / 4];
     v = vec4(activate(ACT, v.x), activate(ACT, v.y), activate(ACT, v.z), activate(ACT, v.w));
-    uint g = GATE == 1 ? c : at;
     if (GATE != 0)
-        v *= GATE_F16 != 0 ? vec4(gate_f16x4[g]) : gate_f32x4[g];
+        v *= gate4[GATE == 1 ? column / 4 : at];
     if (RESIDUAL != 0)
-        v += RESIDUAL_F16 != 0 ? vec4(residual_f16x4[at]) : residual_f32x4[at];
+        v += residual4[at];
     if (RESULT_F16 != 0)
         result_f16x4[at] = f16vec4(v);
     else
         result_f32x4[at] = v;
 }
 
-void finish1(uint row, uint column, float v, uint outs)
+void finish1(uint row, uint column, uint outs, float v)
 {
-    uint at = row * outs + column, g = GATE == 1 ? column : at;
+    uint at = row * outs + column;
     v = activate(ACT, BIAS != 0 ? v + bias[column] : v);
     if (GATE != 0)
-        v *= GATE_F16 != 0 ? float(gate_f16[g]) : gate_f32[g];
+        v *= gate[GATE == 1 ? column : at];
     if (RESIDUAL != 0)
-        v += RESIDUAL_F16 != 0 ? float(residual_f16[at]) : residual_f32[at];
+        v += residual[at];
     if (RESULT_F16 != 0)
         result_f16[at] = float16_t(v);
     else
@@ -163,10 +156,10 @@ void product(uint rows, uint terms, uint outs)
             if (to >= rows || column >= outs)
                 continue;
             if (OUT_VECTORS != 0)
-                finish4(to, column, v, outs);
+                finish4(to, column, outs, v);
             else
                 for (uint e = 0; e < min(4, outs - column); e++)
-                    finish1(to, column + e, v[e], outs);
+                    finish1(to, column + e, outs, v[e]);
         }
         subgroupBarrier();
     }

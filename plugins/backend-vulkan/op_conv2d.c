@@ -57,6 +57,6 @@ VK_TIER(f32)
 
 VK_OP(conv2d)
 {
-    static const vk_tier tiers[] = {f16, f32, NULL};
+    static const vk_tier tiers[] = {vk_coopmat_conv2d, f16, f32, NULL};
     return vk_offer(plan, p, i, tiers, err);
 }

@@ -54,6 +54,6 @@ VK_TIER(f32)
 
 VK_OP(sdpa)
 {
-    static const vk_tier tiers[] = {f16, f32, NULL};
+    static const vk_tier tiers[] = {vk_coopmat_sdpa, f16, f32, NULL};
     return vk_offer(plan, p, i, tiers, err);
 }

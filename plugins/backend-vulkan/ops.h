@@ -69,22 +69,11 @@ static inline uint32_t vk_rows(const struct vqp_val_info *v)
 {
     return vk_count(v) / vk_last(v);
 }
-static inline int vk_is_weight(const struct vqp_val_info *v)
-{
-    return v->role == VQP_VAL_WEIGHT || v->role == VQP_VAL_CONSTANT;
-}
-
-/* The tier on matrix units (cooperative matrices), for precision f16: whether it takes this op on this device, and its dispatches. With
- * fewer rows most of a fragment would be empty. */
-enum {
-    VK_COOPMAT_LEAST_ROWS = 8
-};
-#define VK_COOPMAT_TIER(name)                                                                                          \
-    int vk_##name##_coopmat_fits(const struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i);            \
-    vqp_status vk_##name##_coopmat(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i)
-VK_COOPMAT_TIER(linear);
-VK_COOPMAT_TIER(conv2d);
-VK_COOPMAT_TIER(sdpa);
+/* The tier on matrix units: op_NAME_coopmat.c. */
+#define VK_COOPMAT(name) int32_t vk_coopmat_##name(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i)
+VK_COOPMAT(linear);
+VK_COOPMAT(conv2d);
+VK_COOPMAT(sdpa);
 
 /* How many invocations work on a row together: one vector of a CPU; else enough to keep the memory busy. */
 static inline uint32_t vk_row_group(const struct vk_plan *plan)

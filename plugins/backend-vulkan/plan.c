@@ -1,3 +1,4 @@
+#include "kernels.h"
 #include "vulkan.h"
 #include <stdlib.h>
 
@@ -247,6 +248,22 @@ static void place_barriers(struct vk_plan *plan)
     }
 }
 
+/* For -v: which products matrix units compute. */
+static void report_coopmat(const struct vk_plan *plan)
+{
+    static const struct vk_kernel *const kernels[] = {&vk_kernel_linear_coopmat, &vk_kernel_conv2d_coopmat,
+                                                      &vk_kernel_sdpa_coopmat};
+    uint32_t n[3] = {0};
+    char msg[256];
+    for (uint32_t i = 0; i < plan->n_nodes; i++)
+        for (int k = 0; k < 3; k++)
+            n[k] += plan->nodes[i].d.kernel == kernels[k];
+    snprintf(msg, sizeof msg, "vulkan: %.100s: on matrix units: linear %u, conv2d %u, sdpa %u of %u dispatches",
+             plan->p->name, n[0], n[1], n[2], plan->n_nodes);
+    if (vk_caps(plan)->n_coopmat)
+        plan->dev->host->log(plan->dev->host, VQP_LOG_INFO, msg);
+}
+
 vqp_status vk_plan_make(struct vk_plan *plan)
 {
     for (uint32_t i = 0; i < plan->p->n_ops && !plan->status; i++) {
@@ -255,8 +272,10 @@ vqp_status vk_plan_make(struct vk_plan *plan)
         plan->scratch_used = 0;
         fail(plan, vk_ops[plan->p->ops[i].kind].emit(plan, plan->p, i, plan->err));
     }
-    if (!plan->status)
+    if (!plan->status) {
         place_barriers(plan);
+        report_coopmat(plan);
+    }
     return plan->status;
 }
 

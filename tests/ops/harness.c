@@ -32,7 +32,7 @@ static struct {
 static void host_log(const struct vqp_host *h, int32_t level, const char *msg)
 {
     (void)h;
-    if (level <= VQP_LOG_WARN || level == VQP_LOG_MISUSE)
+    if (level <= VQP_LOG_WARN || level == VQP_LOG_MISUSE || (level == VQP_LOG_INFO && getenv("VQP_TEST_VERBOSE")))
         printf("\n    log: %s", msg);
 }
 

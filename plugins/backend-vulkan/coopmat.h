@@ -1,6 +1,6 @@
-/* Products on matrix units, for the ops that use shaders/matrix.glsl: which tile, and what the shader is told. */
-#ifndef VQP_VULKAN_MATRIX_H
-#define VQP_VULKAN_MATRIX_H
+/* Products on matrix units (cooperative matrices), for the ops that use shaders/matrix.glsl: which tile, and what the shader is told. */
+#ifndef VQP_VULKAN_COOPMAT_H
+#define VQP_VULKAN_COOPMAT_H
 #include "kernel.h"
 
 struct vk_tile {
@@ -19,13 +19,14 @@ int vk_tile_choose(const struct vk_caps *caps, uint32_t rows, uint32_t outs, str
 struct vk_product {
     const struct vk_kernel *kernel;
     uint32_t rows, terms, outs;
-    uint32_t vectors;                        /* rows of A and of the weight are whole vectors of 8 */
-    uint32_t act, gate_form;                 /* VQP_ACT_*; 0: no gate, 1: [O], 2: as the result */
-    vqp_val a, bias, residual, gate, result; /* 0: none; the first and the last there are */
-    struct vk_operand weight;                /* [outs,terms] as float16 */
+    uint32_t vectors;                                /* rows of A and of the weight are whole vectors of 8 */
+    uint32_t act, gate_form;                         /* VQP_ACT_*; 0: no gate, 1: [O], 2: as the result */
+    vqp_val a, weight, bias, residual, gate, result; /* 0: none; a, weight and result are there */
+    struct vk_form form;                             /* of the weight: [outs,terms] as float16 */
     const void *push;
     uint32_t push_bytes;
 };
-vqp_status vk_product_emit(struct vk_plan *plan, const struct vk_product *product, const struct vk_tile *tile);
+/* As a tier of an op: 0 where this device, program or product is not for matrix units. */
+int32_t vk_product_emit(struct vk_plan *plan, const struct vk_product *product);
 
 #endif

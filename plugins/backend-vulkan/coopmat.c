@@ -1,17 +1,19 @@
-#include "matrix.h"
+#include "coopmat.h"
 
-/* Tiles, subgroups and how many of these lie side by side. A subgroup's rectangle decides how many bytes of shared memory a product
- * takes: 64 x 64 keeps matrix units busier than 32 x 64. But work groups come in waves of as many as the device has cores, and the last wave
- * is seldom full: on 132 cores, 2048 x 1408 in tiles of 128 x 128 uses 67 % of two waves, in tiles of 128 x 176 97 % of one. 176 columns
- * are two subgroups of 11 fragments 8 wide. All terms that VQ-Diffusion multiplies are whole steps of 32. */
+/* A subgroup's rectangle decides how many bytes of shared memory a product takes: 64 x 64 keeps matrix units busier than 32 x 64. But work
+ * groups come in waves of as many as the device has cores, and the last wave is seldom full: on 132 cores, 2048 x 1408 in tiles of
+ * 128 x 128 uses 67 % of two waves, in tiles of 128 x 176 97 % of one. 176 columns are two subgroups of 11 fragments 8 wide. All terms
+ * that VQ-Diffusion multiplies are whole steps of 32. The last is for drivers on the processor, which have nothing to gain from a large
+ * tile and take long to compile one. */
 static const struct {
-    uint32_t m, n, subgroups, across;
+    uint32_t m, n, k, subgroups, across;
 } tiles[] = {
-    {128, 128, 4, 2}, {128, 176, 8, 2}, {128, 128, 8, 2}, {128, 64, 4, 2}, {64, 64, 4, 2},
+    {128, 128, 32, 4, 2}, {128, 176, 32, 8, 2}, {128, 128, 32, 8, 2},
+    {128, 64, 32, 4, 2},  {64, 64, 32, 4, 2},   {16, 16, 8, 4, 2},
 };
 enum {
     TILES = sizeof tiles / sizeof *tiles,
-    TILE_K = 32
+    LEAST_ROWS = 8 /* with fewer most of a fragment would be empty */
 };
 
 static uint32_t ceil_div(uint32_t a, uint32_t b)
@@ -68,10 +70,12 @@ static double cost(const struct vk_caps *caps, const struct vk_tile *t, uint32_t
 int vk_tile_choose(const struct vk_caps *caps, uint32_t rows, uint32_t outs, struct vk_tile *out)
 {
     double least = 0;
-    /* A driver on the processor has nothing to gain from a large tile, and takes long to compile one. */
     for (uint32_t i = caps->is_cpu ? TILES - 1 : 0; i < TILES; i++) {
-        struct vk_tile t = {
-            .m = tiles[i].m, .n = tiles[i].n, .k = TILE_K, .subgroups = tiles[i].subgroups, .across = tiles[i].across};
+        struct vk_tile t = {.m = tiles[i].m,
+                            .n = tiles[i].n,
+                            .k = tiles[i].k,
+                            .subgroups = tiles[i].subgroups,
+                            .across = tiles[i].across};
         if (!fits(caps, &t))
             continue;
         double c = cost(caps, &t, rows, outs);
@@ -83,10 +87,17 @@ int vk_tile_choose(const struct vk_caps *caps, uint32_t rows, uint32_t outs, str
     return least > 0;
 }
 
-vqp_status vk_product_emit(struct vk_plan *plan, const struct vk_product *p, const struct vk_tile *t)
+int32_t vk_product_emit(struct vk_plan *plan, const struct vk_product *p)
 {
+    const struct vk_caps *caps = vk_caps(plan);
+    struct vk_tile tile = {0}, *t = &tile;
+    if (!vk_f16(plan) || p->rows < LEAST_ROWS || !vk_tile_choose(caps, p->rows, p->outs, t) ||
+        !vk_usable(plan, p->kernel) || !vk_fits_f16(plan, p->weight))
+        return 0;
     uint32_t down = ceil_div(p->rows, t->m), across = ceil_div(p->outs, t->n), rows_first = down <= across;
-    uint32_t subgroup = vk_caps(plan)->subgroup_size;
+    uint32_t subgroup = caps->subgroup_size, x = rows_first ? down : across, y = rows_first ? across : down;
+    if (x > caps->max_groups[0] || y > caps->max_groups[1])
+        return 0;
     uint32_t constants[] = {t->subgroups * subgroup,
                             subgroup,
                             t->m,
@@ -102,25 +113,24 @@ vqp_status vk_product_emit(struct vk_plan *plan, const struct vk_product *p, con
                             p->vectors,
                             p->outs % 4 == 0,
                             vk_stored(plan, p->a) == VQP_F16,
-                            p->residual && vk_stored(plan, p->residual) == VQP_F16,
-                            p->gate && vk_stored(plan, p->gate) == VQP_F16,
                             vk_stored(plan, p->result) == VQP_F16,
                             p->bias != 0,
                             p->act,
                             p->residual != 0,
                             p->gate_form};
-    struct vk_dispatch d = {
-        .kernel = p->kernel, .subgroup_size = subgroup, .work = (uint64_t)p->rows * p->terms * p->outs};
+    struct vk_dispatch d = {.kernel = p->kernel,
+                            .subgroup_size = subgroup,
+                            .work = (uint64_t)p->rows * p->terms * p->outs,
+                            .groups = {x, y}};
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         vk_constant(&d, constants[i]);
     vk_bind(&d, vk_value(plan, p->a));
-    vk_bind(&d, p->weight);
+    vk_bind(&d, vk_weight(plan, p->weight, &p->form));
     vk_bind(&d, vk_value(plan, p->bias));
     vk_bind(&d, vk_value(plan, p->residual));
     vk_bind(&d, vk_value(plan, p->gate));
     vk_bind_result(&d, vk_value(plan, p->result));
     vk_push(&d, p->push, p->push_bytes);
-    d.groups[0] = rows_first ? down : across;
-    d.groups[1] = rows_first ? across : down;
-    return vk_emit(plan, &d);
+    vk_emit(plan, &d);
+    return 1;
 }
