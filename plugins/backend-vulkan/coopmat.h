@@ -15,6 +15,11 @@ struct vk_tile {
  * arguments alone, so that a device gives the same bits every time. 0: none fits. */
 int vk_tile_choose(const struct vk_caps *caps, uint32_t rows, uint32_t outs, struct vk_tile *out);
 
+#if defined(                                                                                                           \
+    VK_TEST_HOOK) /* of the test: fills m, n, k, subgroups and across, and returns 1, to have this tile and no other */
+int vk_test_tile(struct vk_tile *out);
+#endif
+
 /* A product with its epilogue: what a shader that includes matrix.glsl computes. */
 struct vk_product {
     const struct vk_kernel *kernel;

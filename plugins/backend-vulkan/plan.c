@@ -260,7 +260,7 @@ static void report_coopmat(const struct vk_plan *plan)
             n[k] += plan->nodes[i].d.kernel == kernels[k];
     snprintf(msg, sizeof msg, "vulkan: %.100s: on matrix units: linear %u, conv2d %u, sdpa %u of %u dispatches",
              plan->p->name, n[0], n[1], n[2], plan->n_nodes);
-    if (vk_caps(plan)->n_coopmat)
+    if (vk_caps(plan)->n_coopmat && vk_f16(plan) && !plan->only)
         plan->dev->host->log(plan->dev->host, VQP_LOG_INFO, msg);
 }
 

@@ -101,7 +101,8 @@ static void adds_activation_gate_and_residual(void)
         for (int gate = 0; gate <= 2; gate++)
             for (int residual = 0; residual <= 1; residual++) {
                 ops_seed(300 + act);
-                check_linear(&(struct linear){6, 24, 21, VQP_F32, act, VQP_VAL_WEIGHT, 1, residual, gate});
+                check_linear(
+                    &(struct linear){9, 24, residual ? 20 : 21, VQP_F32, act, VQP_VAL_WEIGHT, 1, residual, gate});
             }
 }
 

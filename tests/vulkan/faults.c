@@ -1,4 +1,5 @@
 #include "faults.h"
+#include <coopmat.h>
 #include <stdlib.h>
 #include <vulkan.h>
 
@@ -241,4 +242,11 @@ void vk_test_hook(struct vk_api *api)
     X(vkDestroyDescriptorPool)
     X(vkCmdPipelineBarrier)
 #undef X
+}
+
+/* VQPIPE_VK_TILE=M,N,K,SUBGROUPS,ACROSS: tiles that lavapipe would not get by itself, to run every way through the kernel. */
+int vk_test_tile(struct vk_tile *out)
+{
+    const char *tile = getenv("VQPIPE_VK_TILE");
+    return tile && sscanf(tile, "%u,%u,%u,%u,%u", &out->m, &out->n, &out->k, &out->subgroups, &out->across) == 5;
 }
