@@ -70,7 +70,25 @@ on_matrix_units() {
     done
 }
 
-say "op suite"
-inside VQP_TEST_VERBOSE=1 /build/tests/test_ops /build/lib/vqpipe/backend-vulkan.so --precision f16 >"$root/ops.log" 2>&1 ||
-    { tail -n 60 "$root/ops.log"; fail "the op suite failed"; }
+check() { # check NAME COMMAND...: inside the root, its output in NAME.log
+    local name=$1
+    shift
+    say "$name"
+    inside "$@" >"$root/$name.log" 2>&1 || { tail -n 60 "$root/$name.log" && fail "$name failed"; }
+}
+check tiles /build/tests/test_vulkan_coopmat
+check ops VQP_TEST_VERBOSE=1 /build/tests/test_ops /build/lib/vqpipe/backend-vulkan.so --precision f16
 on_matrix_units "$root/ops.log" linear conv2d sdpa
+# Once more in the plugin for tests with a tile of several fragments, loads that do not come out even, and the validation layers.
+check ops-tile VQPIPE_VK_TILE=32,48,16,8,2 /src/tests/vulkan/validate.sh silent /build/tests/test_ops /build/tests/vulkan/backend-vulkan.so --precision f16
+tail -n 1 "$root/ops-tile.log"
+
+run=(/build/bin/vqpipe run /src/pipelines/vqdiffusion.yaml -p "a red house" --steps 2 --backend vulkan --set backend.precision=f16 -v --progress none)
+check run "${run[@]}" -o /tmp/matrix.png
+on_matrix_units "$root/run.log" linear conv2d sdpa
+check run-plain VQPIPE_VK_DISABLE=coopmat "${run[@]}" -o /tmp/plain.png
+! grep -q "on matrix units" "$root/run-plain.log" || fail "VQPIPE_VK_DISABLE=coopmat is not heeded"
+
+check golden VQP_TEST_BACKEND=vulkan VQP_TEST_PRECISION=f16 /build/tests/test_golden
+tail -n 6 "$root/golden.log"
+say "all passed"
