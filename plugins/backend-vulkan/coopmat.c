@@ -67,6 +67,13 @@ static double cost(const struct vk_caps *caps, const struct vk_tile *t, uint32_t
     return waves * t->m * t->n * (1 + 16 / own_m + 16 / own_n) * (t->stages == 1 ? 1.25 : 1);
 }
 
+static int tile_fits(const struct vk_caps *caps, uint32_t i, struct vk_tile *t)
+{
+    *t = (struct vk_tile){
+        .m = tiles[i].m, .n = tiles[i].n, .k = tiles[i].k, .subgroups = tiles[i].subgroups, .across = tiles[i].across};
+    return (!caps->is_cpu || i == TILES - 1) && fits(caps, t);
+}
+
 int vk_tile_choose(const struct vk_caps *caps, uint32_t rows, uint32_t outs, struct vk_tile *out)
 {
     double least = 0;
@@ -74,13 +81,9 @@ int vk_tile_choose(const struct vk_caps *caps, uint32_t rows, uint32_t outs, str
     if (vk_test_tile(out))
         return fits(caps, out);
 #endif
-    for (uint32_t i = caps->is_cpu ? TILES - 1 : 0; i < TILES; i++) {
-        struct vk_tile t = {.m = tiles[i].m,
-                            .n = tiles[i].n,
-                            .k = tiles[i].k,
-                            .subgroups = tiles[i].subgroups,
-                            .across = tiles[i].across};
-        if (!fits(caps, &t))
+    for (uint32_t i = 0; i < TILES; i++) {
+        struct vk_tile t;
+        if (!tile_fits(caps, i, &t))
             continue;
         double c = cost(caps, &t, rows, outs);
         if (least == 0 || c < least) {
@@ -91,12 +94,19 @@ int vk_tile_choose(const struct vk_caps *caps, uint32_t rows, uint32_t outs, str
     return least > 0;
 }
 
+/* A self-test tries all tiles that fit: its number of rows says which. */
+static int choose(const struct vk_plan *plan, const struct vk_product *p, struct vk_tile *t)
+{
+    const struct vk_caps *caps = vk_caps(plan);
+    return (vk_on_trial(plan) && tile_fits(caps, p->rows % TILES, t)) || vk_tile_choose(caps, p->rows, p->outs, t);
+}
+
 int32_t vk_product_emit(struct vk_plan *plan, const struct vk_product *p)
 {
     const struct vk_caps *caps = vk_caps(plan);
     struct vk_tile tile = {0}, *t = &tile;
-    if (!vk_f16(plan) || p->rows < LEAST_ROWS || !vk_tile_choose(caps, p->rows, p->outs, t) ||
-        !vk_usable(plan, p->kernel) || !vk_fits_f16(plan, p->weight))
+    if (!vk_f16(plan) || p->rows < LEAST_ROWS || !choose(plan, p, t) || !vk_usable(plan, p->kernel) ||
+        !vk_fits_f16(plan, p->weight))
         return 0;
     uint32_t down = ceil_div(p->rows, t->m), across = ceil_div(p->outs, t->n), rows_first = down <= across;
     uint32_t subgroup = caps->subgroup_size, x = rows_first ? down : across, y = rows_first ? across : down;

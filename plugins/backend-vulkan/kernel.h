@@ -114,6 +114,8 @@ uint32_t vk_stored(const struct vk_plan *plan, vqp_val v);
 uint32_t vk_fits_f16(struct vk_plan *plan, vqp_val v);
 /* 1 where this device and driver compute what they should with this kernel (selftest.c): asked before it is chosen. */
 int32_t vk_usable(struct vk_plan *plan, const struct vk_kernel *kernel);
+/* 1 in such a test. */
+int32_t vk_on_trial(const struct vk_plan *plan);
 /* A value (0: VK_NONE). Weights and constants come in the form of vk_weight(): as f32. */
 struct vk_operand vk_value(struct vk_plan *plan, vqp_val v);
 /* A WEIGHT or CONSTANT on the device in another form; 0: VK_NONE. Uploaded once for each address and form, whatever the number

@@ -201,6 +201,11 @@ int32_t vk_usable(struct vk_plan *plan, const struct vk_kernel *kernel)
     return !plan->status && right;
 }
 
+int32_t vk_on_trial(const struct vk_plan *plan)
+{
+    return plan->only != NULL;
+}
+
 vqp_status vk_offer(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i, const vk_tier *tiers,
                     struct vqp_error *err)
 {

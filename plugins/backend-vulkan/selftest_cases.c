@@ -53,7 +53,12 @@ const struct vk_test vk_tests[] = {
     CONV2D(conv2d, 8, 36, F32, 0),
     CONV2D(conv2d, 3, 5, F32, 0),
     CONV2D(conv2d_f16, 8, 36, F32, 1),
+    LINEAR(linear_coopmat, 66, 40, 44, F32, 0, 0, {2, {66, 44}}), /* coopmat.c: each number of rows another tile */
+    LINEAR(linear_coopmat, 67, 40, 44, F32, 0, 0, {2, {67, 44}}),
+    LINEAR(linear_coopmat, 68, 40, 44, F32, 0, 0, {2, {68, 44}}),
+    LINEAR(linear_coopmat, 69, 40, 44, F32, 0, 0, {2, {69, 44}}),
     LINEAR(linear_coopmat, 70, 40, 44, F32, 0, 0, {2, {70, 44}}),
+    LINEAR(linear_coopmat, 71, 40, 44, F32, 0, 0, {2, {71, 44}}),
     LINEAR(linear_coopmat, 19, 36, 21, F32, 0, 0),
     LINEAR(linear_coopmat, 40, 72, 24, HALF, 1, 1),
     SDPA(sdpa_coopmat, 37, 7, 2, 12, HALF, 0, 0),
