@@ -62,7 +62,8 @@ static void every_tile_is_sound(void)
                 const struct vk_caps *c = &devices[d];
                 struct vk_tile t = {0};
                 CU_ASSERT_FATAL(vk_tile_choose(c, rows, outs, &t));
-                uint32_t own_m = t.m / (t.subgroups / t.across), own_n = t.n / t.across, listed = 0;
+                uint32_t own_m = t.m / (t.subgroups / t.across), own_n = t.n / t.across;
+                int listed = 0;
                 CU_ASSERT(t.shared_bytes <= c->shared_bytes && t.subgroups * c->subgroup_size <= c->max_invocations);
                 CU_ASSERT(t.shared_bytes >= 16 * t.stages * (t.m + t.n) * (t.k / 8 + 1));
                 CU_ASSERT(t.shared_bytes >= 4 * t.subgroups * t.fragment.m * own_n);
