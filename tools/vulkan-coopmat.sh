@@ -89,6 +89,6 @@ on_matrix_units "$root/run.log" linear conv2d sdpa
 check run-plain VQPIPE_VK_DISABLE=coopmat "${run[@]}" -o /tmp/plain.png
 ! grep -q "on matrix units" "$root/run-plain.log" || fail "VQPIPE_VK_DISABLE=coopmat is not heeded"
 
-check golden VQP_TEST_BACKEND=vulkan VQP_TEST_PRECISION=f16 /build/tests/test_golden
-tail -n 6 "$root/golden.log"
+check golden VQP_TEST_BACKEND=vulkan VQP_TEST_VERBOSE=1 /build/tests/test_golden
+on_matrix_units "$root/golden.log" linear conv2d sdpa
 say "all passed"

@@ -1,5 +1,6 @@
 /* The whole pipeline against dumps of the reference pipeline (cases/, made as README.md says), and what a user may rely
- * on: equal seeds give equal pictures, however they are batched. VQP_TEST_BACKEND names the backend; default: reference. */
+ * on: equal seeds give equal pictures, however they are batched. VQP_TEST_BACKEND names the backend; default: reference.
+ * VQP_TEST_VERBOSE: what is logged too. */
 #include "check.h"
 #include "compare_stages.h"
 #include "npy.h"
@@ -7,6 +8,7 @@
 #include <jansson.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vqpipe/host.h>
 #include <vqpipe/vqpipe.h>
 
 #define GOLDEN_DIR VQP_SOURCE_DIR "/tests/golden"
@@ -377,8 +379,10 @@ int main(void)
         {"the number of threads changes no id", threads_do_not_matter},
     };
     static const char *const plugin_dirs[] = {VQP_BUILD_DIR "/lib/vqpipe"};
-    struct vqpipe_context_params params = {
-        .struct_size = sizeof params, .plugin_dirs = plugin_dirs, .n_plugin_dirs = 1};
+    struct vqpipe_context_params params = {.struct_size = sizeof params,
+                                           .plugin_dirs = plugin_dirs,
+                                           .n_plugin_dirs = 1,
+                                           .log_level = getenv("VQP_TEST_VERBOSE") ? VQP_LOG_INFO : VQP_LOG_ERROR};
     struct vqp_error err = {0};
     backend = getenv("VQP_TEST_BACKEND") ? getenv("VQP_TEST_BACKEND") : "reference";
     if (vqpipe_context_create(&params, &context, &err)) {
