@@ -13,7 +13,8 @@ if grep -qE "no device|no usable device|VkResult -6" <<<"$out"; then # -6: no su
     echo "SKIPPED: validation: no Vulkan device, or no VK_LAYER_KHRONOS_validation"
     exit 0
 fi
-reports=$(grep -cE "Validation (Error|Warning)" <<<"$out")
+# Newer layers warn that VK_LAYER_ENABLES is an old name; older ones know no other.
+reports=$(grep -E "Validation (Error|Warning)" <<<"$out" | grep -vc VALIDATION-SETTINGS)
 if [ "$want" = silent ] && [ "$status" = 0 ] && [ "$reports" = 0 ]; then
     echo "$(tail -n 1 <<<"$out"); the validation layer is silent"
 elif [ "$want" = reported ] && grep -q SYNC-HAZARD <<<"$out"; then
