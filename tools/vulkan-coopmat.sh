@@ -32,7 +32,8 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "$@"; }
+# VQPIPE_VK_ENABLE: by itself the backend leaves a driver that emulates matrix units to the plain kernels.
+inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 VQPIPE_VK_ENABLE=coopmat "$@"; }
 
 if [ ! -e "$root/etc/debian_version" ]; then
     say "making $root from $mirror"

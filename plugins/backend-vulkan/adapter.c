@@ -7,15 +7,20 @@
 
 /* ---- one adapter ---- */
 
-/* Is `word` among the comma-separated words of VQPIPE_VK_DISABLE? */
-static int disabled(const char *word)
+/* Is `word` among the comma-separated words of this environment variable? */
+static int listed(const char *variable, const char *word)
 {
-    const char *s = getenv("VQPIPE_VK_DISABLE");
+    const char *s = getenv(variable);
     size_t n = strlen(word);
     for (; s && *s; s += strcspn(s, ",") + (s[strcspn(s, ",")] == ','))
         if (!strncmp(s, word, n) && (s[n] == ',' || !s[n]))
             return 1;
     return 0;
+}
+
+static int disabled(const char *word)
+{
+    return listed("VQPIPE_VK_DISABLE", word);
 }
 
 static const char *type_name(VkPhysicalDeviceType type)
@@ -130,10 +135,12 @@ static void list_coopmat(const struct vk_api *api, const struct vk_adapter *a, c
 {
     VkCooperativeMatrixPropertiesKHR all[64];
     uint32_t n = sizeof all / sizeof *all;
-    /* Matrix units of Intel's came with subgroups of at least 16; before that the driver emulates them, slowly. */
-    int emulated = q->properties.properties.vendorID == 0x8086 && q->sizes.minSubgroupSize < 16;
-    if (!vk_coopmat_built || disabled("coopmat") || emulated || !a->size_control || !c->f16_math ||
-        !q->features12.vulkanMemoryModel || !q->coopmat.cooperativeMatrix ||
+    /* Where there are no matrix units the plain tier is faster than a driver that makes up for them. Intel's came with subgroups of at
+     * least 16. */
+    int emulated = a->type == VK_PHYSICAL_DEVICE_TYPE_CPU ||
+                   (q->properties.properties.vendorID == 0x8086 && q->sizes.minSubgroupSize < 16);
+    if (!vk_coopmat_built || disabled("coopmat") || (emulated && !listed("VQPIPE_VK_ENABLE", "coopmat")) ||
+        !a->size_control || !c->f16_math || !q->features12.vulkanMemoryModel || !q->coopmat.cooperativeMatrix ||
         !(q->coopmat_stages.cooperativeMatrixSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) ||
         !api->vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)
         return;

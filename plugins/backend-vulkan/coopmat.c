@@ -105,8 +105,9 @@ int32_t vk_product_emit(struct vk_plan *plan, const struct vk_product *p)
 {
     const struct vk_caps *caps = vk_caps(plan);
     struct vk_tile tile = {0}, *t = &tile;
-    if (!vk_f16(plan) || p->rows < LEAST_ROWS || !choose(plan, p, t) || !vk_usable(plan, p->kernel) ||
-        !vk_fits_f16(plan, p->weight))
+    uint64_t work = (uint64_t)p->rows * p->terms * p->outs;
+    if (!vk_f16(plan) || p->rows < LEAST_ROWS || (caps->is_cpu && work > VK_MOST_EMULATED) || !choose(plan, p, t) ||
+        !vk_usable(plan, p->kernel) || !vk_fits_f16(plan, p->weight))
         return 0;
     uint32_t down = ceil_div(p->rows, t->m), across = ceil_div(p->outs, t->n), rows_first = down <= across;
     uint32_t subgroup = caps->subgroup_size, x = rows_first ? down : across, y = rows_first ? across : down;
@@ -132,10 +133,7 @@ int32_t vk_product_emit(struct vk_plan *plan, const struct vk_product *p)
                             p->act,
                             p->residual != 0,
                             p->gate_form};
-    struct vk_dispatch d = {.kernel = p->kernel,
-                            .subgroup_size = subgroup,
-                            .work = (uint64_t)p->rows * p->terms * p->outs,
-                            .groups = {x, y}};
+    struct vk_dispatch d = {.kernel = p->kernel, .subgroup_size = subgroup, .work = work, .groups = {x, y}};
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         vk_constant(&d, constants[i]);
     vk_bind(&d, vk_value(plan, p->a));

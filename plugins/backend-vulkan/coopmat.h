@@ -3,6 +3,9 @@
 #define VQP_VULKAN_COOPMAT_H
 #include "kernel.h"
 
+/* Multiply-adds of one op beyond which a driver on the processor would take minutes: left to the plain tier. */
+#define VK_MOST_EMULATED (1u << 27)
+
 struct vk_tile {
     uint32_t m, n, k;           /* of a work group: rows, columns, terms at a time */
     uint32_t subgroups, across; /* subgroups of a work group; how many of them side by side */

@@ -1,3 +1,4 @@
+#include "coopmat.h"
 #include "ops.h"
 
 /* What a work group does: see shaders/sdpa_coopmat.comp. */
@@ -84,8 +85,10 @@ VK_COOPMAT(sdpa)
         float scale;
     } push = {vk_dim(q, 1), vk_dim(k, 1), heads, op->u.sdpa.scale * 1.44269504f};
     struct shape s = {0};
-    if (!vk_f16(plan) || !caps->subgroup_shuffle || !choose(caps, size, push.keys, &s) ||
-        push.queries < s.fragment.m / 2 || !vk_usable(plan, &vk_kernel_sdpa_coopmat))
+    uint64_t work = 2 * (uint64_t)vk_rows(q) * heads * push.keys * size;
+    if (!vk_f16(plan) || !caps->subgroup_shuffle || (caps->is_cpu && work > VK_MOST_EMULATED) ||
+        !choose(caps, size, push.keys, &s) || push.queries < s.fragment.m / 2 ||
+        !vk_usable(plan, &vk_kernel_sdpa_coopmat))
         return 0;
     uint32_t constants[] = {s.subgroups * subgroup,
                             subgroup,
@@ -105,7 +108,7 @@ VK_COOPMAT(sdpa)
                             vk_stored(plan, op->out[0]) == VQP_F16};
     struct vk_dispatch d = {.kernel = &vk_kernel_sdpa_coopmat,
                             .subgroup_size = subgroup,
-                            .work = 2 * (uint64_t)vk_rows(q) * heads * push.keys * size,
+                            .work = work,
                             .groups = {(push.queries + s.subgroups * s.fragment.m - 1) / (s.subgroups * s.fragment.m),
                                        vk_dim(q, 0) * heads, (size + s.columns - 1) / s.columns}};
     for (size_t c = 0; c < sizeof constants / sizeof *constants; c++)
