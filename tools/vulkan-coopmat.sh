@@ -16,6 +16,7 @@ fail() {
 command -v debootstrap >/dev/null || fail "debootstrap is missing; apt-get install debootstrap"
 
 made=
+mounted=
 root=${1:-}
 if [ -z "$root" ]; then
     root=$(mktemp -d "${TMPDIR:-/tmp}/vqpipe-coopmat.XXXXXX")
@@ -23,7 +24,7 @@ if [ -z "$root" ]; then
 fi
 clean_up() {
     local status=$?
-    ! mountpoint -q "$root/proc" || umount "$root/proc" || status=1
+    [ -z "$mounted" ] || umount "$mounted" || status=1
     if [ -n "$made" ] && ! mountpoint -q "$made/proc"; then
         rm -rf --one-file-system "$made"
     fi
@@ -44,19 +45,22 @@ if [ ! -e "$root/etc/debian_version" ]; then
 fi
 [ ! -e /etc/resolv.conf ] || cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 mkdir -p "$root/proc"
-mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
+if ! mountpoint -q "$root/proc"; then
+    mount -t proc proc "$root/proc"
+    mounted=$root/proc
+fi
 
 # What git knows and what is new, as it is in the work tree.
-rm -rf "$root/src"
-mkdir -p "$root/src"
+rm -rf "$root/vqpipe/src"
+mkdir -p "$root/vqpipe/src"
 git ls-files -z --cached --others --exclude-standard | while IFS= read -rd '' f; do [ ! -e "$f" ] || printf '%s\0' "$f"; done |
-    tar --null -T - -c | tar -x -C "$root/src"
-inside bash /src/tools/setup.sh
-inside cmake -S /src -B /build -G Ninja -DVQP_TESTS=ON | tee "$root/configure.log" | grep backend-vulkan || true
+    tar --null -T - -c | tar -x -C "$root/vqpipe/src"
+inside bash /vqpipe/src/tools/setup.sh
+inside cmake -S /vqpipe/src -B /vqpipe/build -G Ninja -DVQP_TESTS=ON | tee "$root/configure.log" | grep backend-vulkan || true
 grep -q "backend-vulkan: with cooperative matrices" "$root/configure.log" || fail "glslc there does not compile the kernels"
-inside ninja -C /build
+inside ninja -C /vqpipe/build
 
-device=$(inside /build/bin/vqpipe devices | grep '^vulkan:' || true)
+device=$(inside /vqpipe/build/bin/vqpipe devices | grep '^vulkan:' || true)
 say "$device"
 [[ $device == *"cooperative matrices"* ]] || fail "the driver there has no cooperative matrices, or the backend does not see them"
 
@@ -77,19 +81,19 @@ check() { # check NAME COMMAND...: inside the root, its output in NAME.log
     say "$name"
     inside "$@" >"$root/$name.log" 2>&1 || { tail -n 60 "$root/$name.log" && fail "$name failed"; }
 }
-check tiles /build/tests/test_vulkan_coopmat
-check ops VQP_TEST_VERBOSE=1 /build/tests/test_ops /build/lib/vqpipe/backend-vulkan.so --precision f16
+check tiles /vqpipe/build/tests/test_vulkan_coopmat
+check ops VQP_TEST_VERBOSE=1 /vqpipe/build/tests/test_ops /vqpipe/build/lib/vqpipe/backend-vulkan.so --precision f16
 on_matrix_units "$root/ops.log" linear conv2d sdpa
 # Once more in the plugin for tests with a tile of several fragments, loads that do not come out even, and the validation layers.
-check ops-tile VQPIPE_VK_TILE=32,48,16,8,2 /src/tests/vulkan/validate.sh silent /build/tests/test_ops /build/tests/vulkan/backend-vulkan.so --precision f16
+check ops-tile VQPIPE_VK_TILE=32,48,16,8,2 /vqpipe/src/tests/vulkan/validate.sh silent /vqpipe/build/tests/test_ops /vqpipe/build/tests/vulkan/backend-vulkan.so --precision f16
 tail -n 1 "$root/ops-tile.log"
 
-run=(/build/bin/vqpipe run /src/pipelines/vqdiffusion.yaml -p "a red house" --steps 2 --backend vulkan --set backend.precision=f16 -v --progress none)
+run=(/vqpipe/build/bin/vqpipe run /vqpipe/src/pipelines/vqdiffusion.yaml -p "a red house" --steps 2 --backend vulkan --set backend.precision=f16 -v --progress none)
 check run "${run[@]}" -o /tmp/matrix.png
 on_matrix_units "$root/run.log" linear conv2d sdpa
 check run-plain VQPIPE_VK_DISABLE=coopmat "${run[@]}" -o /tmp/plain.png
 ! grep -q "on matrix units" "$root/run-plain.log" || fail "VQPIPE_VK_DISABLE=coopmat is not heeded"
 
-check golden VQP_TEST_BACKEND=vulkan VQP_TEST_VERBOSE=1 /build/tests/test_golden
+check golden VQP_TEST_BACKEND=vulkan VQP_TEST_VERBOSE=1 /vqpipe/build/tests/test_golden
 on_matrix_units "$root/golden.log" linear conv2d sdpa
 say "all passed"
