@@ -156,13 +156,13 @@ int vqp_original_rename(const struct vqp_original_name *row, const char *name, u
         return 0;
     *out = 0;
     for (const char *c = row->to; c && *c && at < size; c++) {
-        char one[2] = {*c, 0};
+        char one[2] = {*c == '@' ? "qkv"[third] : *c, 0};
         unsigned n = *c == '#' || *c == '~' ? number[next++] : 0;
         size_t room = size - at;
         at += (size_t)(*c == '#'   ? snprintf(out + at, room, "%u", n)
                        : *c == '~' ? snprintf(out + at, room, "%u", levels > n ? levels - 1 - n : n)
                        : *c == '*' ? snprintf(out + at, room, "%s", rest)
-                                   : snprintf(out + at, room, "%s", *c == '@' ? &"q\0k\0v"[2 * third] : one));
+                                   : snprintf(out + at, room, "%s", one));
     }
     return 1;
 }
