@@ -1,7 +1,8 @@
 #include "simd.h"
 
 enum {
-    CHAINS = 4 /* sums at once, so that none waits for the one before */
+    CHAINS = 4, /* sums at once, so that none waits for the one before */
+    STRIDE = CHAINS * LANES
 };
 
 /* The sum over a row of (x - mean), or of its square. */
@@ -9,8 +10,8 @@ INLINE float total(const float *x, int64_t width, float mean, int squared)
 {
     vf sum[CHAINS] = {0}, mv = splat(mean);
     int64_t d = 0;
-    for (; d + CHAINS * LANES <= width; d += CHAINS * LANES)
-        for (int c = 0; c < CHAINS; c++) {
+    for (; d + STRIDE <= width; d += STRIDE)
+        for (int64_t c = 0; c < CHAINS; c++) {
             vf v = load(x + d + c * LANES) - mv;
             sum[c] += squared ? v * v : v;
         }

@@ -4,7 +4,7 @@
 /* LINEAR in float32, where oneDNN has no kernel for packed weights (AVX2: it packs them anew in every product); and with q8_0 weights
  * everywhere. The weight is packed once: a panel of BLOCK outputs after another, in each the inputs in order, as the tile product wants it.
  * A q8_0 weight stays in the file's mapping: each item unpacks the part of a panel that it is about to use. An item is a block of rows; it
- * takes the outputs by GROUP panels and the inputs by parts, so that one panel's part stays in the first-level cache, the rows' in the second.
+ * takes the outputs by groups of panels and the inputs by parts, so that one panel's part stays in the first-level cache, the rows' in the second.
  * An element's sum runs over its inputs in order, whatever the blocks are: it does not depend on threads or on other rows. */
 
 #define TILE_BF16 0
@@ -14,8 +14,8 @@ TILE_PRODUCT(product, WIDE, 0)
 TILE_PRODUCT(product_add, WIDE, 1)
 
 enum {
-    PART = 384, /* inputs, at most */
-    GROUP = 8,  /* panels */
+    PART = 384,        /* inputs, at most */
+    GROUP = 8 * BLOCK, /* outputs */
     BLOCK_ROWS = 128,
     Q8_BLOCK_ROWS = 512, /* more, as each item unpacks what it uses */
     LINE = 64,
@@ -67,10 +67,10 @@ static void fill_part(const struct filling *f, int64_t first, int64_t from, int6
     for (int64_t i = 0; i < terms; i += LANES)
         for (int64_t c = 0; c < BLOCK; c += LANES) {
             vf rows[LANES];
-            for (int r = 0; r < LANES; r++)
+            for (int64_t r = 0; r < LANES; r++)
                 rows[r] = read_some(f, first + c + r, from + i);
             transpose(rows);
-            for (int r = 0; r < LANES && i + r < terms; r++)
+            for (int64_t r = 0; r < LANES && i + r < terms; r++)
                 store(to + (i + r) * BLOCK + c, rows[r]);
         }
 }
@@ -167,21 +167,21 @@ INLINE void finish(const float *const *a, const float *panel, int64_t terms, flo
     vf acc[ROWS][WIDE];
     begin_f32(acc, out, stride, WIDE, add);
     sums_f32(acc, a, panel, terms, WIDE);
-    for (int v = 0; v < WIDE; v++) {
+    for (int64_t v = 0; v < WIDE; v++) {
         vf bias = l->bias ? load(l->bias + v * LANES) : splat(0);
-        for (int r = 0; r < ROWS; r++)
+        for (int64_t r = 0; r < ROWS; r++)
             acc[r][v] = activate(act, acc[r][v] + bias);
     }
     if (l->gate)
-        for (int r = 0; r < ROWS; r++)
-            for (int v = 0; v < WIDE; v++)
+        for (int64_t r = 0; r < ROWS; r++)
+            for (int64_t v = 0; v < WIDE; v++)
                 acc[r][v] *= load(l->gate + r * l->gate_stride + v * LANES);
     if (l->residual)
-        for (int r = 0; r < ROWS; r++)
-            for (int v = 0; v < WIDE; v++)
+        for (int64_t r = 0; r < ROWS; r++)
+            for (int64_t v = 0; v < WIDE; v++)
                 acc[r][v] += load(l->residual + r * stride + v * LANES);
-    for (int r = 0; r < ROWS; r++)
-        for (int v = 0; v < WIDE; v++)
+    for (int64_t r = 0; r < ROWS; r++)
+        for (int64_t v = 0; v < WIDE; v++)
             store(out + r * stride + v * LANES, acc[r][v]);
 }
 
@@ -277,13 +277,13 @@ struct place {
 static int advance(const struct linear *l, struct place *p, int64_t end)
 {
     p->first += BLOCK;
-    if (p->first < p->group + GROUP * BLOCK && p->first < end)
+    if (p->first < p->group + GROUP && p->first < end)
         return 1;
     p->first = p->group;
     p->from += l->part;
     if (p->from < l->k)
         return 1;
-    *p = (struct place){p->group + GROUP * BLOCK, 0, p->group + GROUP * BLOCK};
+    *p = (struct place){p->group + GROUP, 0, p->group + GROUP};
     return p->group < end;
 }
 
@@ -308,7 +308,7 @@ static void item(void *ctx, uint64_t item, uint32_t slot)
     const struct vqp_hb_node *n = job->n;
     const struct linear *l = n->own;
     const struct filling q8 = {&l->q8, n->in[1].data};
-    float *unpacked = job->unpacked + slot * UNPACKED;
+    float *unpacked = job->unpacked + (uint64_t)slot * UNPACKED;
     int64_t row = (int64_t)item / l->shares * l->block, begin = (int64_t)item % l->shares * l->columns;
     int64_t rows = l->rows - row < l->block ? l->rows - row : l->block;
     int64_t end = l->n - begin < l->columns ? l->n : begin + l->columns;

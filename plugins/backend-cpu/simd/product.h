@@ -38,8 +38,8 @@ typedef NAME(vector) NAME(vector_loose) __attribute__((aligned(4), may_alias));
 /* The sums of one tile live in acc, which is registers where these are inlined and `wide`, the vectors of columns, is a constant. */
 INLINE void NAME(begin)(vf acc[ROWS][WIDE], const float *out, int64_t stride, int wide, int add)
 {
-    for (int r = 0; r < ROWS; r++)
-        for (int v = 0; v < wide; v++)
+    for (int64_t r = 0; r < ROWS; r++)
+        for (int64_t v = 0; v < wide; v++)
             acc[r][v] = add ? load(out + r * stride + v * LANES) : splat(0);
 }
 
@@ -47,12 +47,12 @@ INLINE void NAME(sums)(vf acc[ROWS][WIDE], const NAME(element) *const *a, const 
                        int wide)
 {
     const NAME(element) * row[ROWS];
-    for (int r = 0; r < ROWS; r++)
+    for (int64_t r = 0; r < ROWS; r++)
         row[r] = a[r];
     int64_t i = 0;
     do { /* there is a term at least: no sum needs a place in memory for the case that there is none */
-        for (int r = 0; r < ROWS; r++)
-            for (int v = 0; v < wide; v++)
+        for (int64_t r = 0; r < ROWS; r++)
+            for (int64_t v = 0; v < wide; v++)
                 acc[r][v] = MULTIPLY_ADD(acc[r][v], row[r][i], *(const NAME(vector_loose) *)(b + v * LANES));
         b += wide * LANES;
     } while (++i < terms);
@@ -66,7 +66,7 @@ INLINE void NAME(sums)(vf acc[ROWS][WIDE], const NAME(element) *const *a, const 
         vf acc[ROWS][WIDE];                                                                                            \
         NAME(begin)(acc, out, stride, wide, add);                                                                      \
         NAME(sums)(acc, a, b, terms, wide);                                                                            \
-        for (int r = 0; r < ROWS; r++)                                                                                 \
-            for (int v = 0; v < wide; v++)                                                                             \
+        for (int64_t r = 0; r < ROWS; r++)                                                                             \
+            for (int64_t v = 0; v < wide; v++)                                                                         \
                 store(out + r * stride + v * LANES, acc[r][v]);                                                        \
     }
