@@ -376,7 +376,7 @@ static void bombs(void)
     free(block);
     clock_gettime(CLOCK_MONOTONIC, &t1);
     CU_ASSERT(t1.tv_sec - t0.tv_sec < 10);
-#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed */
+#ifndef __SANITIZE_ADDRESS__                                  /* which keeps what was freed */
     CU_ASSERT(peak_kb() - before < (64 << 10) + (100 << 10)); /* the data, and less than 100 MB */
 #else
     (void)before;

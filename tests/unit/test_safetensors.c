@@ -98,7 +98,7 @@ static void every_dtype(void)
         uint32_t dtype, bytes;
     } rows[] = {{"F32", VQP_F32, 4}, {"F16", VQP_F16, 2}, {"BF16", VQP_BF16, 2}, {"I32", VQP_I32, 4},
                 {"U8", VQP_U8, 1},   {"F64", 0, 8},       {"I64", 0, 8},         {"I16", 0, 2},
-                {"I8", VQP_Q8_0, 1},        {"U16", 0, 2},       {"U32", 0, 4},         {"U64", 0, 8},
+                {"I8", VQP_Q8_0, 1}, {"U16", 0, 2},       {"U32", 0, 4},         {"U64", 0, 8},
                 {"BOOL", 0, 1},      {"F8_E4M3", 0, 1},   {"F8_E5M2", 0, 1}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char header[200];
