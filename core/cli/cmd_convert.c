@@ -19,14 +19,14 @@ static int read_type(const struct vqp_args *args, uint32_t *out)
     static const struct {
         const char *name;
         uint32_t dtype;
-    } types[] = {{"f32", VQP_F32}, {"f16", VQP_F16}, {"bf16", VQP_BF16}};
+    } types[] = {{"f32", VQP_F32}, {"f16", VQP_F16}, {"bf16", VQP_BF16}, {"q8_0", VQP_Q8_0}};
     const char *type = vqp_args_value(args, OPT_TYPE);
     *out = 0;
     for (size_t i = 0; type && i < sizeof types / sizeof *types; i++)
         if (!strcmp(type, types[i].name))
             *out = types[i].dtype;
     if (type && !*out)
-        return vqp_say_usage("--type: '%s' is none of f32, f16, bf16; give one of these", type);
+        return vqp_say_usage("--type: '%s' is none of f32, f16, bf16, q8_0; give one of these", type);
     return 0;
 }
 

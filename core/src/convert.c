@@ -4,6 +4,7 @@
 #include "json.h"
 #include "model_folder.h"
 #include "outfolder.h"
+#include "q8_0.h"
 #include "safetensors_write.h"
 #include "shape.h"
 #include "text.h"
@@ -32,12 +33,13 @@ struct conversion {
 struct job {
     const struct vqp_tensor *t;
     uint32_t dtype; /* VQP_* of the result; 0: the bytes as they are */
+    int scales;     /* of a result in VQP_Q8_0: the tensor of scales, not that of entries */
     struct vqp_st_entry entry;
 };
 
 static const char *type_name(uint32_t dtype)
 {
-    return dtype == VQP_F32 ? "F32" : dtype == VQP_F16 ? "F16" : "BF16";
+    return dtype == VQP_F32 ? "F32" : dtype == VQP_F16 ? "F16" : dtype == VQP_Q8_0 ? "I8" : "BF16";
 }
 
 static vqp_status no_memory(const struct conversion *c)
@@ -74,6 +76,30 @@ static vqp_status write_as(struct conversion *c, struct vqp_st_writer *w, const 
     return status;
 }
 
+/* Either half of it: both come from one pass over the tensor, which is cheap beside reading it. */
+static vqp_status write_q8_0(struct conversion *c, struct vqp_st_writer *w, const struct job *j)
+{
+    uint32_t from = vqp_dtype_bytes(j->t->dtype);
+    uint64_t n = j->t->bytes / from;
+    int8_t *entries = c->result;
+    uint16_t *scales = (uint16_t *)c->result + CHUNK / 2; /* behind CHUNK bytes */
+    vqp_status status = VQP_OK;
+    char name[128];
+    for (uint64_t i = 0; !status && i < n; i += CHUNK) {
+        size_t some = n - i < CHUNK ? (size_t)(n - i) : CHUNK;
+        vqp_to_floats(j->t->dtype, (const unsigned char *)j->t->data + i * from, c->floats, some);
+        if (vqp_to_q8_0(c->floats, some, entries, scales))
+            return vqp_fail(c->err, VQP_E_UNSUPPORTED,
+                            "%s: tensor \"%s\" has values beyond the range of q8_0; convert with --type f32 or bf16",
+                            c->part, vqp_quote(j->t->name, strlen(j->t->name), name, sizeof name));
+        status = j->scales ? vqp_st_write(w, scales, some / VQP_Q8_BLOCK * sizeof *scales, c->err)
+                           : vqp_st_write(w, entries, some, c->err);
+        if (!status && !j->scales)
+            status = advance(c, some * from);
+    }
+    return status;
+}
+
 static vqp_status write_bytes(struct conversion *c, struct vqp_st_writer *w, const struct vqp_tensor *t)
 {
     vqp_status status = VQP_OK;
@@ -96,6 +122,8 @@ static vqp_status write_tensor(struct conversion *c, struct vqp_st_writer *w, st
     j->entry.begin = w->at;
     if (!j->dtype) {
         status = write_bytes(c, w, j->t);
+    } else if (j->dtype == VQP_Q8_0 || j->scales) {
+        status = write_q8_0(c, w, j);
     } else {
         uint64_t done = c->done;
         status = write_as(c, w, j, &lost);
@@ -133,6 +161,8 @@ static vqp_status plan_tensor(const struct conversion *c, const struct vqp_tenso
     int is_float = t->dtype == VQP_F32 || t->dtype == VQP_F16 || t->dtype == VQP_BF16;
     *j = (struct job){.t = t};
     j->dtype = !is_float ? 0 : c->params->type ? c->params->type : t->dtype;
+    if (j->dtype == VQP_Q8_0 && !vqp_q8_0_suits(t->name, t->dtype, &t->shape))
+        j->dtype = VQP_F16;
     if (j->dtype == t->dtype)
         j->dtype = 0;
     j->entry = (struct vqp_st_entry){
@@ -145,20 +175,38 @@ static vqp_status plan_tensor(const struct conversion *c, const struct vqp_tenso
     return VQP_OK;
 }
 
+/* The scales that go with the entries of `of`, as NAME.scale. */
+static vqp_status plan_scales(const struct conversion *c, struct vqp_arena *a, const struct job *of, struct job *j)
+{
+    *j = *of;
+    j->dtype = VQP_F16;
+    j->scales = 1;
+    j->entry.dtype = type_name(VQP_F16);
+    j->entry.shape.dim[1] /= VQP_Q8_BLOCK;
+    j->entry.name = vqp_arena_printf(a, "%s.scale", of->entry.name);
+    return j->entry.name ? VQP_OK : no_memory(c);
+}
+
 static vqp_status write_file(struct conversion *c, const char *path)
 {
-    uint32_t n = vqp_weights_count(c->weights);
-    struct job *jobs = calloc(n + 1, sizeof *jobs);
-    struct vqp_st_entry *entries = calloc(n + 1, sizeof *entries);
+    uint32_t tensors = vqp_weights_count(c->weights), n = 0;
+    struct job *jobs = calloc(2 * (size_t)tensors + 1, sizeof *jobs);
+    struct vqp_st_entry *entries = calloc(2 * (size_t)tensors + 1, sizeof *entries);
     struct vqp_st_writer w = {0};
+    struct vqp_arena names = {0};
     vqp_status status = VQP_OK;
     if (!jobs || !entries) {
         free(entries);
         free(jobs);
         return no_memory(c);
     }
-    for (uint32_t i = 0; !status && i < n; i++)
-        status = plan_tensor(c, vqp_weights_at(c->weights, i), &jobs[i]);
+    for (uint32_t i = 0; !status && i < tensors; i++, n++) {
+        status = plan_tensor(c, vqp_weights_at(c->weights, i), &jobs[n]);
+        if (!status && jobs[n].dtype == VQP_Q8_0) {
+            status = plan_scales(c, &names, &jobs[n], &jobs[n + 1]);
+            n++;
+        }
+    }
     if (!status) {
         qsort(jobs, n, sizeof *jobs, by_alignment);
         for (uint32_t i = 0; i < n; i++)
@@ -173,6 +221,7 @@ static vqp_status write_file(struct conversion *c, const char *path)
         status = vqp_st_commit(&w, entries, n, c->err);
     else
         vqp_st_abort(&w);
+    vqp_arena_free(&names);
     free(entries);
     free(jobs);
     return status;
@@ -325,8 +374,8 @@ vqp_status vqpipe_convert(vqpipe_context *ctx, const char *src, const char *dst,
     struct vqp_model_folder m;
     if (params)
         memcpy(&p, params, params->struct_size < sizeof p ? params->struct_size : sizeof p);
-    if (p.type && p.type != VQP_F32 && p.type != VQP_F16 && p.type != VQP_BF16)
-        return vqp_fail(err, VQP_E_ARG, "convert: the type must be f32, f16 or bf16");
+    if (p.type && p.type != VQP_F32 && p.type != VQP_F16 && p.type != VQP_BF16 && p.type != VQP_Q8_0)
+        return vqp_fail(err, VQP_E_ARG, "convert: the type must be f32, f16, bf16 or q8_0");
     vqp_status status = vqp_model_folder_read(src, &m, err);
     if (status)
         return status;

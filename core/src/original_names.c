@@ -156,7 +156,9 @@ int vqp_original_rename(const struct vqp_original_name *row, const char *name, u
         return 0;
     *out = 0;
     for (const char *c = row->to; c && *c && at < size; c++) {
-        char one[2] = {*c == '@' ? "qkv"[third] : *c, 0};
+        char one[2] = {*c, 0};
+        if (*c == '@')
+            one[0] = "qkv"[third];
         unsigned n = *c == '#' || *c == '~' ? number[next++] : 0;
         size_t room = size - at;
         at += (size_t)(*c == '#'   ? snprintf(out + at, room, "%u", n)

@@ -9,7 +9,7 @@
 static json_t *string(const char *s)
 {
     json_t *j = s ? json_string(s) : json_null();
-    if (j)
+    if (j || !s)
         return j;
     size_t n = strlen(s), room = 4 * n + 8;
     char *quoted = malloc(room);

@@ -63,8 +63,8 @@ static double cost(const struct vk_caps *caps, const struct vk_tile *t, uint32_t
 {
     uint32_t cores = caps->cores ? caps->cores : 32;
     double waves = ceil_div(ceil_div(rows, t->m) * ceil_div(outs, t->n), cores);
-    double own_m = t->m / (t->subgroups / t->across), own_n = t->n / t->across;
-    return waves * t->m * t->n * (1 + 16 / own_m + 16 / own_n) * (t->stages == 1 ? 1.25 : 1);
+    uint32_t own_m = t->m / (t->subgroups / t->across), own_n = t->n / t->across; /* of a subgroup */
+    return waves * t->m * t->n * (1 + 16.0 / own_m + 16.0 / own_n) * (t->stages == 1 ? 1.25 : 1);
 }
 
 static int tile_fits(const struct vk_caps *caps, uint32_t i, struct vk_tile *t)

@@ -15,10 +15,10 @@
     {                                                                                                                  \
         .kernel = &vk_kernel_##k, .allowed = (allow), .half = (half_in), .half_out = (half_result),                    \
         .op = {VQP_OP_SDPA, .u.sdpa = {.scale = 0.25F, .heads = (heads_)}},                                            \
-        .in = {{3, {2, (queries), (heads_) * (size)}},                                                                 \
-               {3, {2, (keys), (heads_) * (size)}},                                                                    \
-               {3, {2, (keys), (heads_) * (size)}}},                                                                   \
-        .out = {3, {2, (queries), (heads_) * (size)}},                                                                 \
+        .in = {{3, {2, (queries), (int64_t)(heads_) * (size)}},                                                        \
+               {3, {2, (keys), (int64_t)(heads_) * (size)}},                                                           \
+               {3, {2, (keys), (int64_t)(heads_) * (size)}}},                                                          \
+        .out = {3, {2, (queries), (int64_t)(heads_) * (size)}},                                                        \
     }
 #define CONV2D(k, ins, outs, allow, half_in)                                                                           \
     {                                                                                                                  \
@@ -31,7 +31,8 @@
     {                                                                                                                  \
         .kernel = &vk_kernel_##k, .allowed = (allow), .half_out = (half_result),                                       \
         .op = {VQP_OP_LAYER_NORM, .u.norm = {.eps = 1e-5F}},                                                           \
-        .in = {{2, {5, (width)}}, {1, {(width)}}, {1, {(width)}}, {2, {1, 2 * (width)}}}, .out = {2, {5, (width)}},    \
+        .in = {{2, {5, (width)}}, {1, {(width)}}, {1, {(width)}}, {2, {1, (int64_t)2 * (width)}}},                     \
+        .out = {2, {5, (width)}},                                                                                      \
     }
 #define GROUP_NORM(k, pixels, channels, allow, half_result)                                                            \
     {                                                                                                                  \

@@ -185,7 +185,7 @@ vqp_status vqp_tokens_load(const struct source *src, struct tokens *t)
         return vqp_source_fail(src, VQP_E_FORMAT, 0, "is not UTF-8 text");
     p.at = t->text;
     r = parse(&p, &entries, &t->n);
-    if (r)
+    if (r || !entries)
         goto out;
     for (size = 2; size < 2 * (size_t)t->n; size *= 2)
         ;

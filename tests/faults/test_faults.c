@@ -248,6 +248,14 @@ static void formats(void)
          "reference -p "
          "sun --steps 2 -o $t.ids.npy || exit 1; done; [ -f f16/tokenizer/merges.txt ]",
          0, NULL},
+        {"convert to q8_0, which two backends run alike",
+         "$V convert $S/models/postcards q -q --type q8_0 >f && for b in reference cpu; do $V run q -q --backend $b -p "
+         "sun --guidance 1 --steps 2 -o $b.ids.npy >f || exit 1; done; cmp reference.ids.npy cpu.ids.npy",
+         0, NULL},
+        {"q8_0 without its scales",
+         "$V convert $S/models/postcards q -q --type q8_0 >f; sed -i 's/to_q.weight.scale/to_q.weight.other/g' "
+         "q/transformer/*.safetensors; $V run q -q --backend reference -p sun -o out/x.png",
+         3, "to_q.weight.scale"},
         {"convert without a target", "$V convert m", 2, "DST is missing"},
         {"convert with one too many", "$V convert m n o", 2, "'o' is one argument too many"},
         {"convert to an unknown type", "$V convert $M n --type f8", 2, "--type: 'f8'"},

@@ -276,7 +276,8 @@ VQP_EXPORT void vqpipe_bench_destroy(vqpipe_bench *b);
 
 struct vqpipe_convert_params {
     uint32_t struct_size;
-    uint32_t type;           /* VQP_F32, VQP_F16 or VQP_BF16 for every float tensor; 0: each keeps its own */
+    uint32_t
+        type; /* VQP_F32, VQP_F16 or VQP_BF16 for every float tensor; VQP_Q8_0 for matrices, the rest then F16; 0: each keeps its own */
     int32_t allow_nonfinite; /* nonzero: NaN and infinity are accepted */
     uint32_t reserved;
     const char *variant; /* which files to take (docs/models.md); NULL: the usual choice */
