@@ -4,10 +4,10 @@
 # installed to), the libraries it links with, and a C compiler, CMake and pkg-config, both tutorials run as printed.
 #
 # Needs root, the network and a few GB under $TMPDIR; without: one line, SKIPPED. Mounts are made in a mount namespace of this script's
-# own and go with it; its folder is removed at the end. VQP_DEBIAN_MIRROR names another mirror.
+# own and go with it; its folder is removed at the end. VQP_DEBIAN_MIRROR names another mirror than debootstrap's own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mirror=${VQP_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=${VQP_DEBIAN_MIRROR:-}
 skip() {
     echo "SKIPPED: clean root: $*"
     exit 0
@@ -40,8 +40,8 @@ mount_system() {
     mount --rbind /dev "$1/dev"
 }
 
-say "Debian 13 from $mirror"
-if ! debootstrap --variant=minbase trixie "$dir/source" "$mirror" >"$dir/log" 2>&1; then
+say "Debian 13${mirror:+ from $mirror}"
+if ! debootstrap --variant=minbase trixie "$dir/source" ${mirror:+"$mirror"} >"$dir/log" 2>&1; then
     grep -qiE 'failed getting release|unable to|could not resolve|cannot retrieve' "$dir/log" && skip "no network: $(tail -n 1 "$dir/log")"
     tail -n 20 "$dir/log"
     exit 1

@@ -2,11 +2,11 @@
 # tools/vulkan-coopmat.sh [ROOT]: builds this checkout in a Debian testing root, whose lavapipe has VK_KHR_cooperative_matrix, and runs the op
 # suite and the golden cases in precision f16 there, on the kernels for matrix units, under the validation layers too. Fails where these
 # kernels were not built, not chosen, or not run. Makes ROOT where it is not there and keeps it, which saves minutes the next time; without
-# ROOT, one that is removed at the end. Needs root, debootstrap and a Debian mirror: DEBIAN_MIRROR, else deb.debian.org. Takes 15 minutes on two
+# ROOT, one that is removed at the end. Needs root, debootstrap and a Debian mirror: VQP_DEBIAN_MIRROR, else debootstrap's own. Takes 15 minutes on two
 # cores: drivers on the processor take long to compile such kernels.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=${VQP_DEBIAN_MIRROR:-}
 say() { printf 'vulkan-coopmat: %s\n' "$*"; }
 fail() {
     say "$*" >&2
@@ -37,8 +37,8 @@ trap 'exit 130' INT TERM
 inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 VQPIPE_VK_ENABLE=coopmat "$@"; }
 
 if [ ! -e "$root/etc/debian_version" ]; then
-    say "making $root from $mirror"
-    debootstrap --variant=minbase testing "$root" "$mirror" >"$root.log" 2>&1 || fail "debootstrap failed: see $root.log"
+    say "making $root"
+    debootstrap --variant=minbase testing "$root" ${mirror:+"$mirror"} >"$root.log" 2>&1 || fail "debootstrap failed: see $root.log"
     rm -f "$root.log"
     # A mirror may be a snapshot whose index is past its date; its signature is checked all the same.
     echo 'Acquire::Check-Valid-Until "false";' >"$root/etc/apt/apt.conf.d/99snapshot"
