@@ -11,7 +11,12 @@ static const char *env(const char *name)
 /* out = folder + tail; 0 where it does not fit. */
 static int join(char *out, size_t n, const char *folder, const char *tail)
 {
-    return (size_t)snprintf(out, n, "%s%s", folder, tail) < n;
+    size_t front = strlen(folder), back = strlen(tail);
+    if (front >= n || back >= n - front)
+        return 0;
+    memcpy(out, folder, front);
+    memcpy(out + front, tail, back + 1);
+    return 1;
 }
 
 /* Where the hub's own clients keep things. */
@@ -80,8 +85,10 @@ vqp_status hub_environment(struct hub *out, struct vqp_error *err)
         out->endpoint[n - 1] = 0;
     int has_home = home(home_dir, sizeof home_dir);
     const char *cache = env("HF_HUB_CACHE") ? env("HF_HUB_CACHE") : env("HUGGINGFACE_HUB_CACHE");
-    if (!(cache ? join(out->cache, sizeof out->cache, cache, "")
-                : has_home && join(out->cache, sizeof out->cache, home_dir, "/hub")))
+    int fits = cache ? join(out->cache, sizeof out->cache, cache, "") : has_home;
+    if (!cache && has_home)
+        fits = join(out->cache, sizeof out->cache, home_dir, "/hub");
+    if (!fits)
         return vqp_fail(err, VQP_E_ARG, "no folder for the cache: set HF_HUB_CACHE, HF_HOME or HOME");
     const char *timeout = env("HF_HUB_DOWNLOAD_TIMEOUT");
     if (timeout) {
