@@ -50,20 +50,21 @@ umount -R "$dir/source/proc" "$dir/source/sys" 2>/dev/null || true
 cp -a "$dir/source" "$dir/installed"
 mount_system "$dir/source"
 mount_system "$dir/installed"
-git clone -q --no-hardlinks . "$dir/source/vqpipe"
+mkdir -p "$dir/source/src"
+git clone -q --no-hardlinks . "$dir/source/src/checkout" # a name that the installed tree has nowhere
 
 say "README: tools/demo.sh"
-in_root "$dir/source" sh -c 'cd /vqpipe && tools/demo.sh' >"$dir/log" 2>&1 || { tail -n 60 "$dir/log"; exit 1; }
+in_root "$dir/source" sh -c 'cd /src/checkout && tools/demo.sh' >"$dir/log" 2>&1 || { tail -n 60 "$dir/log"; exit 1; }
 tail -n 5 "$dir/log"
-for i in 0 1 2 3; do
-    test -s "$dir/source/vqpipe/out/demo-$i.png"
+for i in 0 1 2 3 4 5 6 7 8; do
+    test -s "$dir/source/src/checkout/out/demo-$i.png"
 done
 
 say "README: tools/test.sh"
-in_root "$dir/source" sh -c 'cd /vqpipe && tools/test.sh'
+in_root "$dir/source" sh -c 'cd /src/checkout && tools/test.sh'
 
 say "the installed tree alone"
-in_root "$dir/source" sh -c 'cmake --install /vqpipe/build --prefix /opt/first' >"$dir/log"
+in_root "$dir/source" sh -c 'cmake --install /src/checkout/build --prefix /opt/first' >"$dir/log"
 mkdir -p "$dir/installed/srv/some where" "$dir/installed/tutorial"
 mv "$dir/source/opt/first" "$dir/installed/srv/vqpipe"
 cp tests/install/tutorial.sh docs/write-a-*.md "$dir/installed/tutorial/"

@@ -24,7 +24,7 @@ static inline void put(struct bytes *b, const void *data, size_t n)
 static inline void put_number(struct bytes *b, uint64_t x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        put(b, &(unsigned char){i < 8 ? (unsigned char)(x >> 8 * i) : 0}, 1);
+        put(b, &(unsigned char){(unsigned char)(i < 8 ? x >> 8 * i & 255 : 0)}, 1);
 }
 
 /* ---- zip -------------------------------------------------------------------------------------------------------- */

@@ -6,6 +6,8 @@ want=$1
 shift
 export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
 export VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
+# Newer layers look at what shaders access only when told to.
+export VK_KHRONOS_VALIDATION_VALIDATE_SYNC=true VK_KHRONOS_VALIDATION_SYNCVAL_SHADER_ACCESSES_HEURISTIC=true
 [ "$want" = reported ] && export VQPIPE_VK_DROP_BARRIER=${VQPIPE_VK_DROP_BARRIER:-1}
 out=$("$@" 2>&1)
 status=$?
