@@ -60,10 +60,35 @@ static void collect(void *user, const struct vqpipe_plugin_info *info)
             snprintf(names->name[names->n++], sizeof names->name[0], "%s", (*c)->name);
 }
 
+static void note_usable(void *user, const struct vqpipe_device *d)
+{
+    struct names *usable = user;
+    if (d->usable && usable->n < 16)
+        snprintf(usable->name[usable->n++], sizeof usable->name[0], "%s", d->backend);
+}
+
+/* Backends without a device that could be used are left out: a machine may have no Vulkan. */
+static void keep_usable(struct names *names)
+{
+    struct names usable = {0};
+    uint32_t kept = 0;
+    vqpipe_each_device(context, note_usable, &usable);
+    for (uint32_t i = 0; i < names->n; i++) {
+        uint32_t k = 0;
+        while (k < usable.n && strcmp(names->name[i], usable.name[k]))
+            k++;
+        if (k < usable.n && kept++ < i)
+            memcpy(names->name[kept - 1], names->name[i], sizeof names->name[0]);
+    }
+    names->n = kept;
+}
+
 static struct names all_of(uint32_t iface)
 {
     struct names names = {.iface = iface};
     vqpipe_each_plugin(context, collect, &names);
+    if (iface == VQP_IFACE_BACKEND)
+        keep_usable(&names);
     CU_ASSERT_TRUE(names.n > 0);
     return names;
 }
