@@ -36,7 +36,8 @@ static int choose_fragment(const struct vk_caps *caps, struct vk_tile *t)
     for (uint32_t i = 0; i < caps->n_coopmat; i++) {
         const struct vk_coopmat *f = &caps->coopmat[i];
         uint32_t size = f->m * f->n * f->k;
-        if (f->k % 8 || t->k % f->k || f->n % 4 || own_n % f->n || own_m % f->m || size <= most)
+        if (!f->m || !f->n || !f->k || f->k % 8 || t->k % f->k || f->n % 4 || own_n % f->n || own_m % f->m ||
+            size <= most)
             continue;
         most = size;
         t->fragment = *f;
