@@ -47,8 +47,8 @@ static int choose_fragment(const struct vk_caps *caps, struct vk_tile *t)
 
 static int fits(const struct vk_caps *caps, struct vk_tile *t)
 {
-    uint32_t threads = t->subgroups * caps->subgroup_size, sums = t->m * t->n / threads;
-    if (threads > caps->max_invocations || threads > caps->max_local[0] || !choose_fragment(caps, t))
+    uint32_t threads = t->subgroups * caps->subgroup_size, sums = threads ? t->m * t->n / threads : 0;
+    if (!threads || threads > caps->max_invocations || threads > caps->max_local[0] || !choose_fragment(caps, t))
         return 0;
     /* Sums of an invocation: with more than half of its registers, the rest spills; narrow subgroups have fewer. */
     if (sums > (caps->subgroup_size < 32 ? 64 : 128) && !caps->is_cpu)
