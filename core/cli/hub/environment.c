@@ -1,4 +1,5 @@
 #include "hub.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,12 +12,8 @@ static const char *env(const char *name)
 /* out = folder + tail; 0 where it does not fit. */
 static int join(char *out, size_t n, const char *folder, const char *tail)
 {
-    size_t front = strlen(folder), back = strlen(tail);
-    if (front >= n || back >= n - front)
-        return 0;
-    memcpy(out, folder, front);
-    memcpy(out + front, tail, back + 1);
-    return 1;
+    int length = snprintf(out, n, "%s%s", folder, tail);
+    return length >= 0 && (size_t)length < n;
 }
 
 /* Where the hub's own clients keep things. */
