@@ -130,7 +130,7 @@ static void print_ops(const struct report *r, uint32_t phase)
 /* Whether the same thing took about as long every time. */
 static int is_steady(const struct vqpipe_bench_info *b)
 {
-    return b->step_high <= 1.2 * b->step_low && b->ceiling_high <= 1.2 * b->ceiling_low;
+    return b->step_high <= 1.2 * b->step_low && b->share_high <= 1.2 * b->share_low;
 }
 
 static void print_text(const struct report *r)
@@ -154,12 +154,11 @@ static void print_text(const struct report *r)
     printf("whole        %9.4f s   process start to the picture in memory%s\n", r->whole,
            b->measuring > 0 ? ", ceilings left out" : "");
     printf("peak memory  %9.1f MB\n", 1e-6 * (double)b->peak_memory);
-    if (b->ceiling > 0 && b->step > 0)
-        printf(
-            "\nshare of the ceiling of the step: %.1f %%; its matrix products alone take %.4f s (measured before, amid "
-            "and after the steps, from %.4f to %.4f s: share %.1f to %.1f %%)\n",
-            100 * b->ceiling / b->step, b->ceiling, b->ceiling_low, b->ceiling_high, 100 * b->ceiling_low / b->step,
-            100 * b->ceiling_high / b->step);
+    if (b->share > 0)
+        printf("\nshare of the ceiling of the step: %.1f %%, quartiles %.1f to %.1f %%; its matrix products alone take "
+               "%.4f s "
+               "(measured before, amid and after the steps, from %.4f to %.4f s)\n",
+               100 * b->share, 100 * b->share_low, 100 * b->share_high, b->ceiling, b->ceiling_low, b->ceiling_high);
     else
         printf("\nshare of the ceiling: not known, %s\n",
                b->no_ceiling ? b->no_ceiling : "the step has no matrix products");
@@ -230,9 +229,10 @@ static void print_json(const struct report *r)
            r->images, b->batch, b->evals, r->start_up, b->load, b->compile, b->prepare, b->first_step, b->step,
            b->step_low, b->step_high, b->samples, is_steady(b) ? "true" : "false", b->step > 0 ? 1 / b->step : 0.0,
            b->finish, r->whole, b->measuring, b->peak_memory);
-    if (b->ceiling > 0 && b->step > 0)
-        printf("\"ceiling\":{\"seconds\":%.9f,\"low\":%.9f,\"high\":%.9f,\"share\":%.6f},", b->ceiling, b->ceiling_low,
-               b->ceiling_high, b->ceiling / b->step);
+    if (b->share > 0)
+        printf(
+            "\"ceiling\":{\"seconds\":%.9f,\"low\":%.9f,\"high\":%.9f,\"share\":%.6f,\"share_quartiles\":[%.6f,%.6f]},",
+            b->ceiling, b->ceiling_low, b->ceiling_high, b->share, b->share_low, b->share_high);
     else
         printf("\"ceiling\":null,");
     json_text("no_ceiling", b->no_ceiling);

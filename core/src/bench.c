@@ -11,12 +11,20 @@
 static const double GROUP_SECONDS = 0.05;
 enum {
     MOST_SAMPLES = 1024,
+    LEAST_ROUNDS =
+        5, /* of ceilings, where there are steps enough; more as long as they take less time than the steps */
     SHAPES_TEXT = 400,
 };
 
 struct op {
     struct vqpipe_bench_op pub;
     uint32_t ceiling; /* index of its entry; UINT32_MAX: none */
+};
+
+/* One round of ceilings: what the step's matrix products took, and how many samples of the step there were by then. */
+struct round {
+    double seconds;
+    uint32_t samples;
 };
 
 struct vqpipe_bench {
@@ -29,8 +37,9 @@ struct vqpipe_bench {
     uint32_t last_ceiling;             /* entries of the step program: those before it */
     double *step_seconds, *op_seconds; /* a sample each: [n], [n][ops of the step] */
     uint32_t n_samples, cap_samples, evals_done;
-    uint64_t *ns;    /* scratch for one piece */
-    uint32_t rounds; /* of ceilings amid the steps */
+    uint64_t *ns; /* scratch for one piece */
+    struct round round[VQP_CEILING_ROUNDS];
+    uint32_t n_rounds, wanted_rounds;
     int first_done;
 };
 
@@ -135,9 +144,20 @@ static vqp_status measure_ceilings(struct vqpipe_bench *b, uint32_t first, uint3
     return st;
 }
 
-static vqp_status measure_step_ceilings(struct vqpipe_bench *b, struct vqp_error *err)
+/* A round of the entries of the step, and of the others too where they are wanted. */
+static vqp_status measure_round(struct vqpipe_bench *b, uint32_t n, struct vqp_error *err)
 {
-    return measure_ceilings(b, 0, b->last_ceiling, err);
+    vqp_status st = measure_ceilings(b, 0, n, err);
+    if (st || b->n_rounds == VQP_CEILING_ROUNDS)
+        return st;
+    struct round *r = &b->round[b->n_rounds++];
+    r->samples = b->n_samples;
+    for (uint32_t i = b->first[VQP_STEP]; i < b->first[VQP_STEP + 1]; i++)
+        if (b->ops[i].ceiling != UINT32_MAX) {
+            const struct vqp_ceiling *c = &b->ceilings.item[b->ops[i].ceiling];
+            r->seconds += c->seconds[c->rounds - 1];
+        }
+    return VQP_OK;
 }
 
 /* ---- the clock -------------------------------------------------------------------------------------------------- */
@@ -186,20 +206,24 @@ static vqp_status add_sample(struct vqpipe_bench *b, double seconds, uint32_t ti
 static vqp_status after_steps(struct vqpipe_bench *b, double seconds, uint32_t times, struct vqp_error *err)
 {
     vqp_status st = VQP_OK;
+    uint32_t n = b->session->assembly->n_evals - b->session->assembly->first_eval;
     b->evals_done += times;
     if (!b->first_done) {
         b->first_done = 1;
         b->info.first_step = seconds / times;
         read_profile(b, VQP_STEP, times, NULL);
-        return measure_step_ceilings(b, err);
+        st = measure_round(b, b->last_ceiling, err);
+        double rounds = b->info.measuring > 0 ? n * b->info.first_step / b->info.measuring : 0;
+        b->wanted_rounds = rounds < LEAST_ROUNDS         ? LEAST_ROUNDS
+                           : rounds > VQP_CEILING_ROUNDS ? VQP_CEILING_ROUNDS
+                                                         : (uint32_t)rounds;
+        return st;
     }
     st = add_sample(b, seconds, times, err);
     /* The first round was after the first step, the last one is before the picture; the others lie evenly between. */
-    uint64_t parts = VQP_CEILING_ROUNDS - 1, n = b->session->assembly->n_evals - b->session->assembly->first_eval;
-    if (!st && b->rounds + 2 < VQP_CEILING_ROUNDS && parts * b->evals_done >= (b->rounds + 1) * n) {
-        b->rounds++;
-        st = measure_step_ceilings(b, err);
-    }
+    if (!st && b->n_rounds + 1 < b->wanted_rounds &&
+        (uint64_t)(b->wanted_rounds - 1) * b->evals_done >= (uint64_t)b->n_rounds * n)
+        st = measure_round(b, b->last_ceiling, err);
     return st;
 }
 
@@ -228,7 +252,7 @@ static vqp_status run_phase(void *ctx, struct vqp_session *s, uint32_t phase, ui
     default:
         b->info.finish = seconds;
         read_profile(b, phase, 1, NULL);
-        return measure_ceilings(b, 0, b->ceilings.n, err);
+        return measure_round(b, b->ceilings.n, err);
     }
 }
 
@@ -244,6 +268,25 @@ static double median(double *v, uint32_t n)
 {
     qsort(v, n, sizeof *v, ascending);
     return (v[(n - 1) / 2] + v[n / 2]) / 2;
+}
+
+/* A round's share is of the steps right before and after it: the machine was as fast for both. Before the samples are sorted. */
+static void settle_shares(struct vqpipe_bench *b)
+{
+    double share[VQP_CEILING_ROUNDS];
+    uint32_t n = b->n_rounds;
+    if (!n || b->info.no_ceiling)
+        return;
+    for (uint32_t k = 0; k < n; k++) {
+        const struct round *r = &b->round[k];
+        double before = r->samples ? b->step_seconds[r->samples - 1] : 0;
+        double after = r->samples < b->n_samples ? b->step_seconds[r->samples] : 0;
+        double step = before > 0 && after > 0 ? (before + after) / 2 : before + after;
+        share[k] = r->seconds / (step > 0 ? step : b->info.first_step);
+    }
+    b->info.share = median(share, n);
+    b->info.share_low = share[(n - 1) / 4];
+    b->info.share_high = share[n - 1 - (n - 1) / 4];
 }
 
 static vqp_status settle_steps(struct vqpipe_bench *b, struct vqp_error *err)
@@ -298,8 +341,10 @@ vqp_status vqpipe_measure(vqpipe *pipe, const struct vqpipe_run_params *params, 
     b->info.struct_size = sizeof b->info;
     struct vqp_run_hook hook = {b, run_phase, GROUP_SECONDS};
     vqp_status st = vqp_run(pipe, params, &hook, &r, err);
-    if (!st)
+    if (!st) {
+        settle_shares(b);
         st = settle_steps(b, err);
+    }
     if (st) {
         vqpipe_result_destroy(r);
         vqpipe_bench_destroy(b);

@@ -4,7 +4,7 @@
 #include "session.h"
 
 enum {
-    VQP_CEILING_ROUNDS = 5
+    VQP_CEILING_ROUNDS = 21 /* at most */
 };
 struct vqp_ceiling {
     const struct vqp_piece *piece;

@@ -696,6 +696,9 @@ static void print_vqpipe(void)
     FIELD(vqpipe_bench_info, backends);
     FIELD(vqpipe_bench_info, no_ceiling);
     FIELD(vqpipe_bench_info, no_profile);
+    FIELD(vqpipe_bench_info, share);
+    FIELD(vqpipe_bench_info, share_low);
+    FIELD(vqpipe_bench_info, share_high);
     END();
     STRUCT(vqpipe_bench_op);
     FIELD(vqpipe_bench_op, struct_size);

@@ -6,7 +6,7 @@ static const struct vqp_program_api *const api = &vqp_program_api_table;
 #define P &vqp_program_api_table, program
 
 static float data[64];
-static uint64_t answers[16]; /* nanoseconds, one a question */
+static uint64_t answers[VQP_CEILING_ROUNDS + 4]; /* nanoseconds, one a question */
 static uint32_t asked, fail_at = UINT32_MAX;
 
 static vqp_status fake_ceiling(void *self, const struct vqp_program_view *p, uint32_t i, uint64_t *ns,
@@ -63,15 +63,15 @@ static void asks_once_for_each_shape_and_round(void)
     CU_ASSERT_TRUE(median == 0 && low == 0 && high == 0);
     asked = 0;
     for (uint32_t round = 0; round < VQP_CEILING_ROUNDS + 2; round++) {
-        if (asked < 5)
-            answers[asked] = (uint64_t)1000 * (10 - round);
+        if (asked < VQP_CEILING_ROUNDS)
+            answers[asked] = (uint64_t)1000 * (2 * VQP_CEILING_ROUNDS - round);
         CU_ASSERT_EQUAL(vqp_ceilings_measure(&c, 0, 1, NULL), VQP_OK);
     }
     CU_ASSERT_EQUAL(asked, VQP_CEILING_ROUNDS);
     vqp_ceiling_spread(&c.item[0], &median, &low, &high);
-    CU_ASSERT_DOUBLE_EQUAL(low, 6e-6, 1e-12);
-    CU_ASSERT_DOUBLE_EQUAL(median, 8e-6, 1e-12);
-    CU_ASSERT_DOUBLE_EQUAL(high, 10e-6, 1e-12);
+    CU_ASSERT_DOUBLE_EQUAL(low, 1e-6 * (VQP_CEILING_ROUNDS + 1), 1e-12);
+    CU_ASSERT_DOUBLE_EQUAL(median, 1e-6 * (1.5 * VQP_CEILING_ROUNDS + 0.5), 1e-12);
+    CU_ASSERT_DOUBLE_EQUAL(high, 2e-6 * VQP_CEILING_ROUNDS, 1e-12);
     CU_ASSERT_EQUAL(c.item[1].rounds, 0);
     vqp_ceilings_free(&c);
     vqp_program_destroy(program);

@@ -1,58 +1,104 @@
 #include "simd.h"
 
+/* Rows go AT_ONCE side by side, so that none of their sums waits for the one before; a row's own order of summing is always the same. */
 enum {
-    CHAINS = 4, /* sums at once, so that none waits for the one before */
+    AT_ONCE = 4,
+    CHAINS = 2,
     STRIDE = CHAINS * LANES
 };
 
-/* The sum over a row of (x - mean), or of its square. */
-INLINE float total(const float *x, int64_t width, float mean, int squared)
+struct norm {
+    const struct vqp_hb_node *n;
+    int64_t width, rows;
+    float eps;
+};
+struct row {
+    const float *x, *scale, *shift; /* of the table; NULL: none */
+    float mean, factor;
+};
+
+/* The sums of (x - mean), or of its square, of `rows` rows. */
+INLINE void totals(const struct row *row, int rows, int64_t width, int squared, float *out)
 {
-    vf sum[CHAINS] = {0}, mv = splat(mean);
+    vf sum[AT_ONCE][CHAINS] = {0};
     int64_t d = 0;
     for (; d + STRIDE <= width; d += STRIDE)
-        for (int64_t c = 0; c < CHAINS; c++) {
-            vf v = load(x + d + c * LANES) - mv;
-            sum[c] += squared ? v * v : v;
+        for (int r = 0; r < rows; r++)
+            for (int64_t c = 0; c < CHAINS; c++) {
+                vf v = load(row[r].x + d + c * LANES) - row[r].mean;
+                sum[r][c] += squared ? v * v : v;
+            }
+    for (; d < width; d += LANES)
+        for (int r = 0; r < rows; r++) {
+            vf v = load_some(row[r].x + d, width - d, row[r].mean) - row[r].mean;
+            sum[r][0] += squared ? v * v : v;
         }
-    for (; d < width; d += LANES) {
-        vf v = load_some(x + d, width - d, mean) - mv;
-        sum[0] += squared ? v * v : v;
-    }
-    return sum_of((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    for (int r = 0; r < rows; r++)
+        out[r] = sum_of(sum[r][0] + sum[r][1]);
 }
 
-/* One row of LAYER_NORM or RMS_NORM. */
+INLINE vf normed(const struct norm *m, const struct row *row, int64_t d, int64_t left)
+{
+    const float *weight = m->n->in[1].f, *bias = m->n->in[2].f;
+    vf y = (load_some(row->x + d, left, 0) - row->mean) * row->factor;
+    if (weight)
+        y *= load_some(weight + d, left, 0);
+    if (bias)
+        y += load_some(bias + d, left, 0);
+    if (row->scale)
+        y = y * (1.0f + load_some(row->scale + d, left, 0)) + load_some(row->shift + d, left, 0);
+    return y;
+}
+
+INLINE void norm_rows(const struct norm *m, int64_t k, int rows)
+{
+    const struct vqp_hb_arg *in = &m->n->in[0], *table = &m->n->in[3], *at = &m->n->in[4], *out = &m->n->out[0];
+    int64_t width = m->width, batch = in->rank > 1 ? in->dim[0] : 1, whole = width / LANES * LANES;
+    struct row row[AT_ONCE];
+    float sum[AT_ONCE];
+    for (int r = 0; r < rows; r++) {
+        row[r] = (struct row){.x = in->f + (k + r) * width};
+        if (!table->data)
+            continue;
+        int64_t b = (k + r) / (m->rows / batch), last = table->dim[0] - 1;
+        int64_t i = at->data ? vqp_hb_clamp(at->i[at->count == 1 ? 0 : b], last) : last == 0 ? 0 : b;
+        row[r].scale = table->f + i * 2 * width;
+        row[r].shift = row[r].scale + width;
+    }
+    if (m->n->op.kind == VQP_OP_LAYER_NORM) {
+        totals(row, rows, width, 0, sum);
+        for (int r = 0; r < rows; r++)
+            row[r].mean = sum[r] / (float)width;
+    }
+    totals(row, rows, width, 1, sum);
+    for (int r = 0; r < rows; r++)
+        row[r].factor = 1 / sqrtf(sum[r] / (float)width + m->eps);
+    for (int r = 0; r < rows; r++) {
+        const struct row copy = row[r];
+        int64_t to = (k + r) * width;
+        if (out->dtype == VQP_F32)
+            for (int64_t d = 0; d < whole; d += LANES)
+                store(out->f + to + d, normed(m, &copy, d, LANES));
+        for (int64_t d = out->dtype == VQP_F32 ? whole : 0; d < width; d += LANES)
+            store_as(out->data, out->dtype, to + d, width - d, normed(m, &copy, d, width - d));
+    }
+}
+
 static void item(void *ctx, uint64_t k, uint32_t slot)
 {
     (void)slot;
-    const struct vqp_hb_node *n = ctx;
-    const struct vqp_hb_arg *in = &n->in[0], *weight = &n->in[1], *bias = &n->in[2], *table = &n->in[3],
-                            *row = &n->in[4];
-    int64_t width = vqp_hb_last(in), batch = in->rank > 1 ? in->dim[0] : 1, d;
-    const float *x = in->f + (int64_t)k * width, *scale = NULL, *shift = NULL;
-    if (table->data) {
-        int64_t b = (int64_t)(k / (in->count / (uint64_t)(width * batch))), last = table->dim[0] - 1;
-        int64_t r = row->data ? vqp_hb_clamp(row->i[row->count == 1 ? 0 : b], last) : last == 0 ? 0 : b;
-        scale = table->f + r * 2 * width;
-        shift = scale + width;
-    }
-    float mean = n->op.kind == VQP_OP_LAYER_NORM ? total(x, width, 0, 0) / (float)width : 0;
-    vf mv = splat(mean);
-    vf factor = splat(1 / sqrtf(total(x, width, mean, 1) / (float)width + n->op.u.norm.eps));
-    for (d = 0; d < width; d += LANES) {
-        vf y = (load_some(x + d, width - d, 0) - mv) * factor;
-        if (weight->data)
-            y *= load_some(weight->f + d, width - d, 0);
-        if (bias->data)
-            y += load_some(bias->f + d, width - d, 0);
-        if (scale)
-            y = y * (1.0f + load_some(scale + d, width - d, 0)) + load_some(shift + d, width - d, 0);
-        store_as(n->out[0].data, n->out[0].dtype, (int64_t)k * width + d, width - d, y);
-    }
+    const struct norm *m = ctx;
+    int64_t row = (int64_t)k * AT_ONCE;
+    if (m->rows - row >= AT_ONCE)
+        norm_rows(m, row, AT_ONCE);
+    else
+        for (; row < m->rows; row++)
+            norm_rows(m, row, 1);
 }
 
+/* LAYER_NORM or RMS_NORM. */
 ISA_RUN(layer_norm)
 {
-    vqp_hb_for(x, vqp_hb_rows(&n->in[0]), item, (void *)n);
+    struct norm m = {n, vqp_hb_last(&n->in[0]), (int64_t)vqp_hb_rows(&n->in[0]), n->op.u.norm.eps};
+    vqp_hb_for(x, ((uint64_t)m.rows + AT_ONCE - 1) / AT_ONCE, item, &m);
 }
