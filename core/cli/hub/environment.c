@@ -1,5 +1,4 @@
 #include "hub.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +11,11 @@ static const char *env(const char *name)
 /* out = folder + tail; 0 where it does not fit. */
 static int join(char *out, size_t n, const char *folder, const char *tail)
 {
-    int length = snprintf(out, n, "%s%s", folder, tail);
-    return length >= 0 && (size_t)length < n;
+    size_t front = strlen(folder), back = strlen(tail);
+    if (front >= n || back >= n - front)
+        return 0;
+    stpcpy(stpcpy(out, folder), tail);
+    return 1;
 }
 
 /* Where the hub's own clients keep things. */
