@@ -17,10 +17,15 @@ static inline struct vqp_cpu *vqp_cpu_of(struct vqp_hb *hb)
     return (struct vqp_cpu *)hb;
 }
 
+/* ---- loop.c ---- */
+
 void vqp_cpu_loop(struct vqp_hb_exec *x, uint64_t items, void (*fn)(void *ctx, uint64_t item, uint32_t slot),
                   void *ctx);
 /* The same on the calling thread's OpenMP threads, without an instance: for compile. */
 void vqp_cpu_parallel(uint64_t items, void (*fn)(void *ctx, uint64_t item), void *ctx);
+
+/* ---- backend.c ---- */
+
 /* In precision bf16 a temporary that only matrix products read is stored so. */
 void vqp_cpu_storage(struct vqp_hb *self, const struct vqp_program_view *p, uint32_t *dtype);
 

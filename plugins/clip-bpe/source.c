@@ -1,5 +1,5 @@
 /* Reading one file of the folder, and what messages say of it. */
-#include "tokens.h"
+#include "source.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
