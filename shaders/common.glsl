@@ -7,6 +7,15 @@
 
 #define INFINITY uintBitsToFloat(0x7f800000u)
 
+// Element i of an operand, and the texel buffer that it may be: always of four elements a texel.
+#ifdef TEXEL
+#define TEXELS(number, name)  layout(set = 0, binding = number) uniform samplerBuffer name##_texels;
+#define ITEXELS(number, name) layout(set = 0, binding = number) uniform isamplerBuffer name##_texels;
+#define AT(name, i)           texelFetch(name##_texels, int((i) / 4))[(i) % 4]
+#else
+#define AT(name, i) name[i]
+#endif
+
 bool is_nan(float x) // a compiler may take isnan() for false
 {
     return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u;

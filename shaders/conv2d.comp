@@ -1,20 +1,33 @@
 #version 450
 #include "common.glsl"
 // variant f16: -DF16
+// variant texel: -DF16 -DTEXEL
 // Plain tier: PIXELS neighbouring pixels by CHANNELS channels an invocation. The weight is [O,kh,kw,I/g]. Variant f16: I/g is a multiple of
 // 4, and x and weight may be float16 each; sums are float32 there too.
-layout(local_size_x = 8, local_size_y = 8) in;
+#ifdef TEXEL
+const uint DOWN = 1;
+#else
+const uint DOWN = 8;
+#endif
+layout(local_size_x = 8, local_size_y = DOWN) in;
 layout(constant_id = 0) const uint VECTORS = 0; // I/g is a multiple of 4
 layout(constant_id = 1) const uint BIAS = 0;
 layout(constant_id = 2) const uint ACT = 0;
 layout(constant_id = 3) const uint RESIDUAL = 0;
 layout(constant_id = 4) const uint GROUPED = 0;
+#ifdef TEXEL
+TEXELS(0, x)
+TEXELS(1, weight)
+TEXELS(2, bias)
+TEXELS(3, residual)
+#else
 layout(set = 0, binding = 0) readonly buffer X4 { vec4 x4[]; };
 layout(set = 0, binding = 0) readonly buffer X { float x[]; };
 layout(set = 0, binding = 1) readonly buffer Weight4 { vec4 weight4[]; };
 layout(set = 0, binding = 1) readonly buffer Weight { float weight[]; };
 layout(set = 0, binding = 2) readonly buffer Bias { float bias[]; };
 layout(set = 0, binding = 3) readonly buffer Residual { float residual[]; };
+#endif
 layout(set = 0, binding = 4) writeonly buffer Result { float result[]; };
 layout(push_constant) uniform Push
 {
@@ -24,7 +37,7 @@ layout(push_constant) uniform Push
 };
 const uint PIXELS = 8, CHANNELS = 4;
 
-#ifdef F16
+#if defined F16 && !defined TEXEL
 #include "f16.glsl"
 layout(constant_id = 5) const uint X_F16 = 0;
 layout(constant_id = 6) const uint WEIGHT_F16 = 0;
@@ -34,29 +47,39 @@ layout(set = 0, binding = 1) readonly buffer WeightHalf { uvec2 weight_half[]; }
 
 vec4 load_x(uint at, uint c, uint some)
 {
+#ifdef TEXEL
+    if (VECTORS != 0)
+        return texelFetch(x_texels, int((at + c) / 4));
+#else
 #ifdef F16
     if (X_F16 != 0)
         return unpack_f16(x_half[(at + c) / 4]);
 #endif
     if (VECTORS != 0)
         return x4[(at + c) / 4];
-    return vec4(x[at + c], some > 1 ? x[at + c + 1] : 0.0, some > 2 ? x[at + c + 2] : 0.0, some > 3 ? x[at + c + 3] : 0.0);
+#endif
+    return vec4(AT(x, at + c), some > 1 ? AT(x, at + c + 1) : 0.0, some > 2 ? AT(x, at + c + 2) : 0.0, some > 3 ? AT(x, at + c + 3) : 0.0);
 }
 
 vec4 load_w(uint at, uint c, uint some)
 {
+#ifdef TEXEL
+    if (VECTORS != 0)
+        return texelFetch(weight_texels, int((at + c) / 4));
+#else
 #ifdef F16
     if (WEIGHT_F16 != 0)
         return unpack_f16(weight_half[(at + c) / 4]);
 #endif
     if (VECTORS != 0)
         return weight4[(at + c) / 4];
-    return vec4(weight[at + c], some > 1 ? weight[at + c + 1] : 0.0, some > 2 ? weight[at + c + 2] : 0.0, some > 3 ? weight[at + c + 3] : 0.0);
+#endif
+    return vec4(AT(weight, at + c), some > 1 ? AT(weight, at + c + 1) : 0.0, some > 2 ? AT(weight, at + c + 2) : 0.0, some > 3 ? AT(weight, at + c + 3) : 0.0);
 }
 
 void main()
 {
-    uint first = (gl_WorkGroupID.y * 8 + gl_LocalInvocationID.y) * PIXELS, o = gl_WorkGroupID.x * 8 * CHANNELS + gl_LocalInvocationID.x;
+    uint first = (gl_WorkGroupID.y * DOWN + gl_LocalInvocationID.y) * PIXELS, o = gl_WorkGroupID.x * 8 * CHANNELS + gl_LocalInvocationID.x;
     uint group_ins = ins / groups, group_outs = outs / groups, taps = kernel_height * kernel_width;
     float sum[PIXELS][CHANNELS];
     uint channel[CHANNELS];
@@ -99,7 +122,7 @@ void main()
             uint p = first + i, column = o + 8 * j, to = p * outs + column;
             if (p >= pixels || column >= outs)
                 continue;
-            float v = activate(ACT, BIAS != 0 ? sum[i][j] + bias[column] : sum[i][j]);
-            result[to] = RESIDUAL != 0 ? v + residual[to] : v;
+            float v = activate(ACT, BIAS != 0 ? sum[i][j] + AT(bias, column) : sum[i][j]);
+            result[to] = RESIDUAL != 0 ? v + AT(residual, to) : v;
         }
 }

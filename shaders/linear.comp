@@ -2,13 +2,19 @@
 #include "common.glsl"
 #include "linear.glsl"
 // variant f16: -DF16
+// variant texel: -DF16 -DTEXEL
 // Plain tier: ROWS rows by COLUMNS columns an invocation, all sums in registers, nothing shared.
-layout(local_size_x = 8, local_size_y = 8) in;
+#ifdef TEXEL
+const uint DOWN = 1;
+#else
+const uint DOWN = 8;
+#endif
+layout(local_size_x = 8, local_size_y = DOWN) in;
 const uint ROWS = 8, COLUMNS = 4;
 
 void main()
 {
-    uint m = (gl_WorkGroupID.y * 8 + gl_LocalInvocationID.y) * ROWS;
+    uint m = (gl_WorkGroupID.y * DOWN + gl_LocalInvocationID.y) * ROWS;
     uint n = (gl_WorkGroupID.x * 8 + gl_LocalInvocationID.x) * COLUMNS;
     float sum[ROWS][COLUMNS];
     for (uint i = 0; i < ROWS; i++)
@@ -32,9 +38,9 @@ void main()
         } else {
             float w[COLUMNS];
             for (uint j = 0; j < COLUMNS; j++)
-                w[j] = weight[from_w[j] + k];
+                w[j] = AT(weight, from_w[j] + k);
             for (uint i = 0; i < ROWS; i++) {
-                float v = x[from_x[i] + k];
+                float v = AT(x, from_x[i] + k);
                 for (uint j = 0; j < COLUMNS; j++)
                     sum[i][j] += v * w[j];
             }

@@ -1,10 +1,19 @@
 // What the tiers of linear share: operands, how they are read, and what comes after the sum. With F16, I is a multiple of 4 and x, weight and
-// result may be float16 each; sums are float32 there too.
+// result may be float16 each; sums are float32 there too. With TEXEL what is read comes from texel buffers, in whatever format.
 layout(constant_id = 0) const uint VECTORS = 0; // I is a multiple of 4
 layout(constant_id = 1) const uint BIAS = 0;
 layout(constant_id = 2) const uint ACT = 0;
 layout(constant_id = 3) const uint RESIDUAL = 0;
 layout(constant_id = 4) const uint GATE = 0; // 1: [O], 2: as the result
+#ifdef TEXEL
+TEXELS(0, x)
+TEXELS(1, weight)
+TEXELS(2, bias)
+TEXELS(3, residual)
+TEXELS(4, gate)
+#define LOAD_X(i)      texelFetch(x_texels, int(i))
+#define LOAD_WEIGHT(i) texelFetch(weight_texels, int(i))
+#else
 layout(set = 0, binding = 0) readonly buffer X4 { vec4 x4[]; };
 layout(set = 0, binding = 0) readonly buffer X { float x[]; };
 layout(set = 0, binding = 1) readonly buffer Weight4 { vec4 weight4[]; };
@@ -12,6 +21,7 @@ layout(set = 0, binding = 1) readonly buffer Weight { float weight[]; };
 layout(set = 0, binding = 2) readonly buffer Bias { float bias[]; };
 layout(set = 0, binding = 3) readonly buffer Residual { float residual[]; };
 layout(set = 0, binding = 4) readonly buffer Gate { float gate[]; };
+#endif
 layout(set = 0, binding = 5) writeonly buffer Result { float result[]; };
 layout(push_constant) uniform Push { uint rows, ins, outs; };
 
@@ -20,12 +30,14 @@ layout(push_constant) uniform Push { uint rows, ins, outs; };
 layout(constant_id = 5) const uint X_F16 = 0;
 layout(constant_id = 6) const uint WEIGHT_F16 = 0;
 layout(constant_id = 7) const uint RESULT_F16 = 0; // O is a multiple of 4
+layout(set = 0, binding = 5) writeonly buffer ResultHalf { uvec2 result_half[]; };
+#endif
+#if defined F16 && !defined TEXEL
 layout(set = 0, binding = 0) readonly buffer XHalf { uvec2 x_half[]; };
 layout(set = 0, binding = 1) readonly buffer WeightHalf { uvec2 weight_half[]; };
-layout(set = 0, binding = 5) writeonly buffer ResultHalf { uvec2 result_half[]; };
 #define LOAD_X(i)      (X_F16 != 0 ? unpack_f16(x_half[i]) : x4[i])
 #define LOAD_WEIGHT(i) (WEIGHT_F16 != 0 ? unpack_f16(weight_half[i]) : weight4[i])
-#else
+#elif !defined TEXEL
 #define LOAD_X(i)      x4[i]
 #define LOAD_WEIGHT(i) weight4[i]
 #endif
@@ -34,11 +46,11 @@ float finish(uint row, uint column, float v)
 {
     uint at = row * outs + column;
     if (BIAS != 0)
-        v += bias[column];
+        v += AT(bias, column);
     v = activate(ACT, v);
     if (GATE != 0)
-        v *= gate[GATE == 1 ? column : at];
-    return RESIDUAL != 0 ? v + residual[at] : v;
+        v *= AT(gate, GATE == 1 ? column : at);
+    return RESIDUAL != 0 ? v + AT(residual, at) : v;
 }
 
 // Four columns of a row.

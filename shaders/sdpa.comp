@@ -1,19 +1,27 @@
 #version 450
 #include "common.glsl"
 // variant f16: -DF16
+// variant texel: -DF16 -DTEXEL
 // Plain tier of flash attention (Dao et al. 2022): one invocation a query, keys four by four, no scores in memory. Variant f16: SIZE is a
-// multiple of 4, and q, k, v and the result may be float16 each.
+// multiple of 4, and q, k, v and the result may be float16 each. Variant texel: the result where F16_result says so, the others in whatever
+// format the texel buffers have.
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint SIZE = 4;    // of a head
 layout(constant_id = 1) const uint VECTORS = 0; // SIZE is a multiple of 4
 layout(constant_id = 2) const uint CAUSAL = 0;
 layout(constant_id = 3) const uint PARTS = 1; // vectors of a head, the last one filled up with zeros
+#ifdef TEXEL
+TEXELS(0, q)
+TEXELS(1, k)
+TEXELS(2, v)
+#else
 layout(set = 0, binding = 0) readonly buffer Q4 { vec4 q4[]; };
 layout(set = 0, binding = 0) readonly buffer Q { float q[]; };
 layout(set = 0, binding = 1) readonly buffer K4 { vec4 k4[]; };
 layout(set = 0, binding = 1) readonly buffer K { float k[]; };
 layout(set = 0, binding = 2) readonly buffer V4 { vec4 v4[]; };
 layout(set = 0, binding = 2) readonly buffer V { float v[]; };
+#endif
 layout(set = 0, binding = 3) writeonly buffer Result { float result[]; };
 layout(push_constant) uniform Push
 {
@@ -27,17 +35,36 @@ layout(constant_id = 4) const uint F16_q = 0;
 layout(constant_id = 5) const uint F16_k = 0;
 layout(constant_id = 6) const uint F16_v = 0;
 layout(constant_id = 7) const uint F16_result = 0;
+layout(set = 0, binding = 3) writeonly buffer ResultHalf { uvec2 half_result[]; };
+#endif
+#if defined F16 && !defined TEXEL
 layout(set = 0, binding = 0) readonly buffer QHalf { uvec2 half_q[]; };
 layout(set = 0, binding = 1) readonly buffer KHalf { uvec2 half_k[]; };
 layout(set = 0, binding = 2) readonly buffer VHalf { uvec2 half_v[]; };
-layout(set = 0, binding = 3) writeonly buffer ResultHalf { uvec2 half_result[]; };
 #define LOAD(name, at, i) (F16_##name != 0 ? unpack_f16(half_##name[(at) / 4 + (i)]) : name##4[(at) / 4 + (i)])
 #else
-#define LOAD(name, at, i)                                                                                              \
-    (VECTORS != 0 ? name##4[(at) / 4 + (i)]                                                                            \
-                  : vec4(name[(at) + 4 * (i)], 4 * (i) + 1 < SIZE ? name[(at) + 4 * (i) + 1] : 0.0,                    \
-                         4 * (i) + 2 < SIZE ? name[(at) + 4 * (i) + 2] : 0.0, 4 * (i) + 3 < SIZE ? name[(at) + 4 * (i) + 3] : 0.0))
+#ifdef TEXEL
+#define FOUR(name, at, i) texelFetch(name##_texels, int((at) / 4 + (i)))
+#else
+#define FOUR(name, at, i) name##4[(at) / 4 + (i)]
 #endif
+#define SOME(name, at, i, j) (4 * (i) + (j) < SIZE ? AT(name, (at) + 4 * (i) + (j)) : 0.0)
+#define LOAD(name, at, i) (VECTORS != 0 ? FOUR(name, at, i) : vec4(SOME(name, at, i, 0), SOME(name, at, i, 1), SOME(name, at, i, 2), SOME(name, at, i, 3)))
+#endif
+
+// Vector i of the result that begins at `at`.
+void store(uint at, uint i, vec4 r)
+{
+#ifdef F16
+    if (F16_result != 0) {
+        half_result[at / 4 + i] = uvec2(pack_f16(r.x, r.y), pack_f16(r.z, r.w));
+        return;
+    }
+#endif
+    for (uint j = 0; j < 4; j++)
+        if (4 * i + j < SIZE)
+            result[at + 4 * i + j] = r[j];
+}
 
 void main()
 {
@@ -73,15 +100,6 @@ void main()
             sum[i] = sum[i] * keep + (p.x * LOAD(v, at[0], i) + p.y * LOAD(v, at[1], i)) +
                      (p.z * LOAD(v, at[2], i) + p.w * LOAD(v, at[3], i));
     }
-#ifdef F16
-    if (F16_result != 0) {
-        for (uint i = 0; i < PARTS; i++) {
-            vec4 r = sum[i] / total;
-            half_result[from_q / 4 + i] = uvec2(pack_f16(r.x, r.y), pack_f16(r.z, r.w));
-        }
-        return;
-    }
-#endif
-    for (uint i = 0; i < SIZE; i++)
-        result[from_q + i] = sum[i / 4][i % 4] / total;
+    for (uint i = 0; i < PARTS; i++)
+        store(from_q, i, sum[i] / total);
 }

@@ -1,16 +1,28 @@
 #version 450
 #include "common.glsl"
 #include "group.glsl"
+// variant texel: -DTEXEL
 // A work group a row. No sorting: the cut is the least key (floats in the order of their bits) above which the sum is still below the rate, and is
 // looked for between eight parts at a time; every sum has the same order of terms, so that a larger set never gives a smaller sum.
+#ifdef TEXEL
+TEXELS(0, logp)
+TEXELS(1, rate)
+#else
 layout(set = 0, binding = 0) readonly buffer Logp { float logp[]; };
 layout(set = 0, binding = 1) readonly buffer Rate { float rate[]; };
+#endif
 layout(set = 0, binding = 2) buffer Result { float result[]; }; // holds exp(logp) meanwhile
 layout(push_constant) uniform Push
 {
     uint rows, classes;
     float low;
 };
+
+#ifdef TEXEL
+#define EXP(i) exp_f32(AT(logp, i))
+#else
+#define EXP(i) result[i]
+#endif
 
 uint key(float v)
 {
@@ -27,8 +39,8 @@ void find_first(uint at, out uint most, out uint where)
     most = 0;
     where = 0xffffffffu;
     for (uint k = me; k < classes; k += GROUP)
-        if (where == 0xffffffffu || key(logp[at + k]) > most) {
-            most = key(logp[at + k]);
+        if (where == 0xffffffffu || key(AT(logp, at + k)) > most) {
+            most = key(AT(logp, at + k));
             where = k;
         }
     keys[me] = most;
@@ -49,17 +61,19 @@ void main()
     uint row = work_group(), me = gl_LocalInvocationID.x, at = row * classes, most, where;
     if (row >= rows)
         return;
-    float limit = rate[0], sum_above = 0.0;
+    float limit = AT(rate, 0), sum_above = 0.0;
     find_first(at, most, where);
+#ifndef TEXEL // there it takes longer to read than to compute
     for (uint k = me; k < classes; k += GROUP)
-        result[at + k] = exp_f32(logp[at + k]);
+        result[at + k] = exp_f32(AT(logp, at + k));
+#endif
     uint from = 0, to = most; // the cut is in from .. to
     while (from < to && limit > 0.0) {
         float part[7] = {0, 0, 0, 0, 0, 0, 0};
         uint step = max((to - from) / 8, 1u);
         for (uint k = me; k < classes; k += GROUP) {
-            uint mine = key(logp[at + k]);
-            float e = mine == 0 ? 0.0 : result[at + k];
+            uint mine = key(AT(logp, at + k));
+            float e = mine == 0 ? 0.0 : EXP(at + k);
             for (uint i = 0; i < 7; i++)
                 part[i] += mine > from + i * step ? e : 0.0;
         }
@@ -80,16 +94,16 @@ void main()
         to = next_to;
     }
     for (uint k = me; k < classes; k += GROUP)
-        sum_above += key(logp[at + k]) > to && key(logp[at + k]) != 0 ? result[at + k] : 0.0;
+        sum_above += key(AT(logp, at + k)) > to && key(AT(logp, at + k)) != 0 ? EXP(at + k) : 0.0;
     sum_above = group_sum(sum_above);
     for (uint k = me; k < classes; k += GROUP) {
-        float v = logp[at + k];
+        float v = AT(logp, at + k);
         uint mine = key(v);
         bool kept = mine > to;
         if (mine == to) { // its equals come in the order of their classes
             float before = 0.0;
             for (uint j = 0; j < k; j++)
-                before += key(logp[at + j]) == to ? 1.0 : 0.0;
+                before += key(AT(logp, at + j)) == to ? 1.0 : 0.0;
             kept = sum_above + (before > 0.0 ? before * exp_f32(v) : 0.0) < limit;
         }
         kept = limit > 0.0 ? kept || k == where : k == where;

@@ -156,6 +156,15 @@ static void list_coopmat(const struct vk_api *api, const struct vk_adapter *a, c
     c->coopmat_khr = c->n_coopmat != 0;
 }
 
+/* Of a driver on the processor alone. Mesa's loads from a storage buffer lane by lane and waits for its own stores each time; a fetch of four
+ * elements from a texel buffer takes less than one such load. */
+static uint32_t texels_worth(const struct vk_adapter *a, const VkPhysicalDeviceLimits *l)
+{
+    return a->type == VK_PHYSICAL_DEVICE_TYPE_CPU && l->minTexelBufferOffsetAlignment <= 256 && !disabled("texel")
+               ? l->maxTexelBufferElements
+               : 0;
+}
+
 static void fill_caps(const struct vk_api *api, struct vk_adapter *a, const struct answers *q)
 {
     const VkPhysicalDeviceLimits *l = &q->properties.properties.limits;
@@ -170,6 +179,7 @@ static void fill_caps(const struct vk_api *api, struct vk_adapter *a, const stru
         .subgroup_size = subgroup ? p->subgroupSize : 0,
         .subgroup_arithmetic = subgroup && (p->subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT),
         .subgroup_shuffle = subgroup && (p->subgroupSupportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT),
+        .texels = texels_worth(a, l),
         .full_subgroups = a->size_control,
         .f16_storage = q->features11.storageBuffer16BitAccess && !disabled("f16"),
         .f16_math = q->features11.storageBuffer16BitAccess && q->features12.shaderFloat16 && !disabled("f16"),

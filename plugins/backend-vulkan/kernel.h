@@ -6,6 +6,7 @@
  *     vk_bind_result(&d, vk_value(plan, op->out[0]));
  *     vk_constant(&d, ...); vk_push(&d, &shape, sizeof shape); d.groups[0] = ...;
  *     return vk_emit(plan, &d);
+ * Kernels NAME_texel read through texel buffers, four elements a fetch, and bind all but their one result, the last, by vk_bind_texels().
  * Shaders mark what they only read "readonly": the rest counts as written. The plan sorts out the rest: descriptor sets, pipelines,
  * barriers, submissions. A program is recorded once and replayed, so that nothing here may depend on the contents of a buffer. */
 #ifndef VQP_VULKAN_KERNEL_H
@@ -34,6 +35,7 @@ struct vk_caps {
     uint32_t is_cpu;        /* a driver that runs on the processor: no shared memory, few barriers */
     uint32_t subgroup_size; /* what pipelines get; 0: do without subgroup operations */
     uint32_t subgroup_arithmetic, subgroup_shuffle;
+    uint32_t texels;                        /* in a texel buffer, 0: kernels NAME_texel are not worth it here */
     uint32_t full_subgroups;                /* local_size_x a multiple of subgroup_size fills each subgroup */
     uint32_t f16_storage, f16_math;         /* float16_t in buffers; arithmetic on it */
     uint32_t f16_pairs;                     /* float16 kept in pairs in uints: every device, where it is not disabled */
@@ -64,8 +66,9 @@ struct vk_dispatch {
     const struct vk_kernel *kernel;
     uint32_t n, writes; /* bindings; bit i: binding i is written (reading it too is allowed) */
     struct vk_operand operands[VK_MAX_BINDINGS];
-    uint32_t n_spec, spec[VK_MAX_SPEC]; /* specialization constants 0, 1, ...; floats by their bits */
-    uint32_t push_bytes;                /* a multiple of 4 */
+    uint32_t texels, texel_dtype[VK_MAX_BINDINGS]; /* texels: all but the last binding are texel buffers, of these */
+    uint32_t n_spec, spec[VK_MAX_SPEC];            /* specialization constants 0, 1, ...; floats by their bits */
+    uint32_t push_bytes;                           /* a multiple of 4 */
     uint32_t push[VK_MAX_PUSH / 4];
     uint32_t groups[3]; /* 0 in y or z means 1; within caps->max_groups: vk_spread() */
     uint32_t
@@ -78,6 +81,13 @@ struct vk_dispatch {
 static inline void vk_bind(struct vk_dispatch *d, struct vk_operand o)
 {
     d->operands[d->n++] = o;
+}
+/* dtype: as it is stored there, VQP_F32, VQP_F16 or VQP_I32; the shader sees a samplerBuffer, or an isamplerBuffer. */
+static inline void vk_bind_texels(struct vk_dispatch *d, struct vk_operand o, uint32_t dtype)
+{
+    d->texels = 1;
+    d->texel_dtype[d->n] = dtype;
+    vk_bind(d, o);
 }
 static inline void vk_bind_result(struct vk_dispatch *d, struct vk_operand o)
 {
@@ -118,6 +128,8 @@ int32_t vk_usable(struct vk_plan *plan, const struct vk_kernel *kernel);
 int32_t vk_on_trial(const struct vk_plan *plan);
 /* A value (0: VK_NONE). Weights and constants come in the form of vk_weight(): as f32. */
 struct vk_operand vk_value(struct vk_plan *plan, vqp_val v);
+/* The dtype of what vk_value() gives: weights in 16 bits come as float32. */
+uint32_t vk_value_dtype(const struct vk_plan *plan, vqp_val v);
 /* A WEIGHT or CONSTANT on the device in another form; 0: VK_NONE. Uploaded once for each address and form, whatever the number
  * of programs. */
 struct vk_form {

@@ -60,8 +60,8 @@ static vqp_status create_buffer(struct vk_device *dev, uint64_t bytes, const VkM
             (double)(bytes > limit ? limit : host) / 1e6);
     VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
                                .size = bytes,
-                               .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                                        VK_BUFFER_USAGE_TRANSFER_DST_BIT};
+                               .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
+                                        VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT};
     VkResult r = VK_CREATE(dev, vkCreateBuffer, &info, buffer);
     if (r != VK_SUCCESS)
         return vk_failed("vkCreateBuffer", r, what, err);

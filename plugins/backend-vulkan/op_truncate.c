@@ -9,10 +9,12 @@ VK_OP(truncate)
         uint32_t rows, classes;
         float low;
     } push = {vk_rows(out), vk_last(out), op->u.truncate.floor};
-    struct vk_dispatch d = {.kernel = &vk_kernel_truncate, .work = 256 * (uint64_t)vk_count(out)};
+    int texel = vk_texels(plan, p, i, &vk_kernel_truncate_texel);
+    struct vk_dispatch d = {.kernel = texel ? &vk_kernel_truncate_texel : &vk_kernel_truncate,
+                            .work = 256 * (uint64_t)vk_count(out)};
     vk_constant(&d, vk_row_group(plan));
-    vk_bind(&d, vk_value(plan, op->in[0]));
-    vk_bind(&d, vk_value(plan, op->in[1]));
+    vk_bind_in(plan, &d, op, 0, texel);
+    vk_bind_in(plan, &d, op, 1, texel);
     vk_bind_result(&d, vk_value(plan, op->out[0]));
     vk_push(&d, &push, sizeof push);
     vk_spread(&d, push.rows);

@@ -75,6 +75,30 @@ VK_COOPMAT(linear);
 VK_COOPMAT(conv2d);
 VK_COOPMAT(sdpa);
 
+/* Whether `kernel`, a NAME_texel, is for this device and op. */
+static inline int32_t vk_texels(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i,
+                                const struct vk_kernel *kernel)
+{
+    for (int k = 0; k < VQP_OP_MAX_IN; k++) /* a texel of 4 bytes is the least */
+        if (p->ops[i].in[k] && p->vals[p->ops[i].in[k]].bytes / 4 + 4 > vk_caps(plan)->texels)
+            return 0;
+    return vk_caps(plan)->texels && vk_usable(plan, kernel);
+}
+/* Binds an operand to a texel buffer, or not. */
+static inline void vk_bind_as(struct vk_dispatch *d, struct vk_operand o, uint32_t dtype, int texel)
+{
+    if (texel)
+        vk_bind_texels(d, o, dtype);
+    else
+        vk_bind(d, o);
+}
+/* in[k] of the op. */
+static inline void vk_bind_in(struct vk_plan *plan, struct vk_dispatch *d, const struct vqp_op *op, uint32_t k,
+                              int texel)
+{
+    vk_bind_as(d, vk_value(plan, op->in[k]), vk_value_dtype(plan, op->in[k]), texel);
+}
+
 /* How many invocations work on a row together: one vector of a CPU; else enough to keep the memory busy. */
 static inline uint32_t vk_row_group(const struct vk_plan *plan)
 {

@@ -4,7 +4,7 @@
 struct vk_pipeline {
     struct vk_pipeline *next;
     const struct vk_kernel *kernel;
-    uint32_t bindings, subgroup_size, n_spec, spec[VK_MAX_SPEC];
+    uint32_t layout, subgroup_size, n_spec, spec[VK_MAX_SPEC];
     VkPipeline handle;
 };
 
@@ -45,35 +45,38 @@ void vk_pipelines_close(struct vk_device *dev)
         free(p);
     }
     dev->api.vkDestroyPipelineCache(dev->handle, dev->cache, NULL);
-    for (int n = 0; n <= VK_MAX_BINDINGS; n++) {
-        dev->api.vkDestroyPipelineLayout(dev->handle, dev->layout[n], NULL);
-        dev->api.vkDestroyDescriptorSetLayout(dev->handle, dev->set_layout[n], NULL);
+    for (int i = 0; i < VK_LAYOUTS; i++) {
+        dev->api.vkDestroyPipelineLayout(dev->handle, dev->layout[i], NULL);
+        dev->api.vkDestroyDescriptorSetLayout(dev->handle, dev->set_layout[i], NULL);
     }
 }
 
-/* All kernels with n bindings share one layout: n storage buffers and room for the most constants that may be pushed. */
-static vqp_status create_layout(struct vk_device *dev, uint32_t n, const char *name, struct vqp_error *err)
+/* n buffers and room for the most constants that may be pushed. */
+static vqp_status create_layout(struct vk_device *dev, const struct vk_dispatch *d, struct vqp_error *err)
 {
+    uint32_t n = d->n, at = vk_layout_of(d);
     VkDescriptorSetLayoutBinding binding[VK_MAX_BINDINGS] = {0};
     for (uint32_t i = 0; i < n; i++)
         binding[i] = (VkDescriptorSetLayoutBinding){.binding = i,
-                                                    .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                                    .descriptorType = d->texels && i + 1 < n
+                                                                          ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
+                                                                          : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
                                                     .descriptorCount = 1,
                                                     .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
     VkDescriptorSetLayoutCreateInfo set = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = n, .pBindings = binding};
     VkResult r =
-        dev->set_layout[n] ? VK_SUCCESS : VK_CREATE(dev, vkCreateDescriptorSetLayout, &set, &dev->set_layout[n]);
+        dev->set_layout[at] ? VK_SUCCESS : VK_CREATE(dev, vkCreateDescriptorSetLayout, &set, &dev->set_layout[at]);
     if (r != VK_SUCCESS)
-        return vk_failed("vkCreateDescriptorSetLayout", r, name, err);
+        return vk_failed("vkCreateDescriptorSetLayout", r, d->kernel->name, err);
     VkPushConstantRange push = {VK_SHADER_STAGE_COMPUTE_BIT, 0, VK_MAX_PUSH};
     VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
                                          .setLayoutCount = 1,
-                                         .pSetLayouts = &dev->set_layout[n],
+                                         .pSetLayouts = &dev->set_layout[at],
                                          .pushConstantRangeCount = 1,
                                          .pPushConstantRanges = &push};
-    r = VK_CREATE(dev, vkCreatePipelineLayout, &layout, &dev->layout[n]);
-    return r == VK_SUCCESS ? VQP_OK : vk_failed("vkCreatePipelineLayout", r, name, err);
+    r = VK_CREATE(dev, vkCreatePipelineLayout, &layout, &dev->layout[at]);
+    return r == VK_SUCCESS ? VQP_OK : vk_failed("vkCreatePipelineLayout", r, d->kernel->name, err);
 }
 
 static vqp_status create(struct vk_device *dev, struct vk_pipeline *p, struct vqp_error *err)
@@ -92,7 +95,7 @@ static vqp_status create(struct vk_device *dev, struct vk_pipeline *p, struct vq
                                                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                                                   .pName = "main",
                                                   .pSpecializationInfo = &spec},
-                                        .layout = dev->layout[p->bindings]};
+                                        .layout = dev->layout[p->layout]};
     if (p->subgroup_size) {
         info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
         info.stage.pNext = &size;
@@ -109,17 +112,17 @@ vqp_status vk_pipeline_obtain(struct vk_device *dev, const struct vk_dispatch *d
                               struct vqp_error *err)
 {
     struct vk_pipeline *p = dev->pipelines;
-    while (p && (p->kernel != d->kernel || p->bindings != d->n || p->subgroup_size != d->subgroup_size ||
+    while (p && (p->kernel != d->kernel || p->layout != vk_layout_of(d) || p->subgroup_size != d->subgroup_size ||
                  p->n_spec != d->n_spec || memcmp(p->spec, d->spec, d->n_spec * sizeof *d->spec)))
         p = p->next;
     if (!p) {
-        vqp_status st = dev->layout[d->n] ? VQP_OK : create_layout(dev, d->n, d->kernel->name, err);
+        vqp_status st = dev->layout[vk_layout_of(d)] ? VQP_OK : create_layout(dev, d, err);
         if (!st && !(p = calloc(1, sizeof *p)))
             st = vqp_fail(err, VQP_E_NOMEM, "vulkan: out of host memory");
         if (st)
             return st;
         *p = (struct vk_pipeline){
-            .kernel = d->kernel, .bindings = d->n, .subgroup_size = d->subgroup_size, .n_spec = d->n_spec};
+            .kernel = d->kernel, .layout = vk_layout_of(d), .subgroup_size = d->subgroup_size, .n_spec = d->n_spec};
         memcpy(p->spec, d->spec, d->n_spec * sizeof *d->spec);
         if ((st = create(dev, p, err))) {
             free(p);

@@ -55,6 +55,12 @@ struct vk_operand vk_value(struct vk_plan *plan, vqp_val v)
     return (struct vk_operand){v ? VK_VALUE : VK_NONE, v};
 }
 
+uint32_t vk_value_dtype(const struct vk_plan *plan, vqp_val v)
+{
+    uint32_t dtype = v ? vk_stored(plan, v) : VQP_F32;
+    return is_weight(&plan->p->vals[v]) && (dtype == VQP_F16 || dtype == VQP_BF16) ? VQP_F32 : dtype;
+}
+
 struct vk_operand vk_weight(struct vk_plan *plan, vqp_val v, const struct vk_form *form)
 {
     const struct vqp_val_info *val = &plan->p->vals[v];
@@ -154,7 +160,8 @@ static int fits(const struct vk_plan *plan, const struct vk_dispatch *d)
 {
     const struct vk_caps *c = &plan->dev->adapter.caps;
     int ok = d->kernel && d->n > 0 && d->n <= VK_MAX_BINDINGS && d->n_spec <= VK_MAX_SPEC &&
-             d->push_bytes <= VK_MAX_PUSH && d->groups[0] > 0 && (!d->subgroup_size || c->full_subgroups);
+             d->push_bytes <= VK_MAX_PUSH && d->groups[0] > 0 && (!d->subgroup_size || c->full_subgroups) &&
+             (!d->texels || d->writes == 1u << (d->n - 1));
     for (int i = 0; i < 3; i++)
         ok = ok && d->groups[i] <= c->max_groups[i];
     return ok;

@@ -14,6 +14,8 @@ struct vk_exec {
     struct vk_slice scratch;
     VkDescriptorPool sets_pool;
     VkDescriptorSet *sets; /* one a node */
+    VkBufferView *views;   /* of texel buffers, in the order of nodes and bindings */
+    uint32_t n_views;
     uint32_t n_parts, n_ops;
     VkCommandBuffer *commands; /* lane-major: lane * n_parts + part */
     VkCommandPool pool;
@@ -82,10 +84,29 @@ static vqp_status prepare(struct vk_exec *x, struct vk_device *dev, const struct
 
 /* ---- descriptors ---- */
 
+static vqp_status make_views(struct vk_exec *x, struct vk_device *dev, const struct vk_node *node)
+{
+    for (uint32_t k = 0; node->d.texels && k + 1 < node->d.n; k++) {
+        uint32_t dtype = node->d.texel_dtype[k];
+        VkBufferViewCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
+                                       .buffer = node->at[k].slice.buffer,
+                                       .offset = node->at[k].slice.offset,
+                                       .range = node->at[k].slice.bytes,
+                                       .format = dtype == VQP_F16   ? VK_FORMAT_R16G16B16A16_SFLOAT
+                                                 : dtype == VQP_I32 ? VK_FORMAT_R32G32B32A32_SINT
+                                                                    : VK_FORMAT_R32G32B32A32_SFLOAT};
+        VkResult r = VK_CREATE(dev, vkCreateBufferView, &info, &x->views[x->n_views]);
+        if (r != VK_SUCCESS)
+            return vk_failed("vkCreateBufferView", r, x->plan.p->name, x->plan.err);
+        x->n_views++;
+    }
+    return VQP_OK;
+}
+
 static vqp_status make_sets(struct vk_exec *x, struct vk_device *dev)
 {
     const struct vk_plan *plan = &x->plan;
-    uint32_t n = plan->n_nodes, buffers = 0;
+    uint32_t n = plan->n_nodes, buffers = 0, texels = 0;
     if (!n)
         return VQP_OK;
     VkDescriptorSetLayout *layouts = calloc(n, sizeof(VkDescriptorSetLayout));
@@ -95,12 +116,17 @@ static vqp_status make_sets(struct vk_exec *x, struct vk_device *dev)
         return no_memory(x);
     }
     for (uint32_t i = 0; i < n; i++) {
-        layouts[i] = dev->set_layout[plan->nodes[i].d.n];
-        buffers += plan->nodes[i].d.n;
+        const struct vk_dispatch *d = &plan->nodes[i].d;
+        layouts[i] = dev->set_layout[vk_layout_of(d)];
+        texels += d->texels ? d->n - 1 : 0;
+        buffers += d->texels ? 1 : d->n;
     }
-    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, buffers};
-    VkDescriptorPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = n, .poolSizeCount = 1, .pPoolSizes = &size};
+    VkDescriptorPoolSize size[] = {{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, buffers},
+                                   {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, texels}};
+    VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+                                       .maxSets = n,
+                                       .poolSizeCount = texels ? 2 : 1,
+                                       .pPoolSizes = size};
     const char *call = "vkCreateDescriptorPool";
     VkResult r = VK_CREATE(dev, vkCreateDescriptorPool, &pool, &x->sets_pool);
     if (r == VK_SUCCESS) {
@@ -114,18 +140,31 @@ static vqp_status make_sets(struct vk_exec *x, struct vk_device *dev)
     free(layouts);
     if (r != VK_SUCCESS)
         return vk_failed(call, r, plan->p->name, plan->err);
+    x->views = calloc(texels + 1u, sizeof(VkBufferView));
+    if (!x->views)
+        return no_memory(x);
     for (uint32_t i = 0; i < n; i++) {
         const struct vk_node *node = &plan->nodes[i];
+        uint32_t viewed = node->d.texels ? node->d.n - 1 : 0;
         VkDescriptorBufferInfo at[VK_MAX_BINDINGS];
-        VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-                                      .dstSet = x->sets[i],
-                                      .descriptorCount = node->d.n,
-                                      .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                      .pBufferInfo = at};
+        VkWriteDescriptorSet write[] = {{.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                         .dstSet = x->sets[i],
+                                         .dstBinding = viewed,
+                                         .descriptorCount = node->d.n - viewed,
+                                         .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                         .pBufferInfo = at + viewed},
+                                        {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                         .dstSet = x->sets[i],
+                                         .descriptorCount = viewed,
+                                         .descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER,
+                                         .pTexelBufferView = x->views + x->n_views}};
+        vqp_status st = make_views(x, dev, node);
+        if (st)
+            return st;
         for (uint32_t k = 0; k < node->d.n; k++)
             at[k] =
                 (VkDescriptorBufferInfo){node->at[k].slice.buffer, node->at[k].slice.offset, node->at[k].slice.bytes};
-        dev->api.vkUpdateDescriptorSets(dev->handle, 1, &write, 0, NULL);
+        dev->api.vkUpdateDescriptorSets(dev->handle, viewed ? 2 : 1, write, 0, NULL);
     }
     return VQP_OK;
 }
@@ -176,7 +215,7 @@ static void dispatch(const struct vk_exec *x, const struct vk_device *dev, VkCom
 {
     const struct vk_node *node = &x->plan.nodes[i];
     const struct vk_dispatch *d = &node->d;
-    VkPipelineLayout layout = dev->layout[d->n];
+    VkPipelineLayout layout = dev->layout[vk_layout_of(d)];
     dev->api.vkCmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, node->pipeline);
     dev->api.vkCmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, 1, &x->sets[i], 0, NULL);
     if (d->push_bytes)
@@ -264,6 +303,8 @@ void vk_exec_destroy(void *self, vqp_exec *exec)
         dev->api.vkDestroyQueryPool(dev->handle, x->queries[lane], NULL);
     dev->api.vkDestroyCommandPool(dev->handle, x->pool, NULL);
     dev->api.vkDestroyDescriptorPool(dev->handle, x->sets_pool, NULL);
+    for (uint32_t i = 0; i < x->n_views; i++)
+        dev->api.vkDestroyBufferView(dev->handle, x->views[i], NULL);
     for (uint32_t i = 0; i < x->plan.n_constants; i++)
         vk_memory_give(dev, &x->plan.uploaded[x->plan.constants[i].uploaded]);
     vk_memory_give(dev, &x->plan.arena);
@@ -271,6 +312,7 @@ void vk_exec_destroy(void *self, vqp_exec *exec)
     vk_plan_free(&x->plan);
     free(x->bound);
     free(x->sets);
+    free(x->views);
     free(x->commands);
     free(x->times);
     free(x->ns);

@@ -62,6 +62,7 @@ typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKH
     X(vkCreatePipelineLayout) X(vkDestroyPipelineLayout) X(vkCreateShaderModule) X(vkDestroyShaderModule) \
     X(vkCreateComputePipelines) X(vkDestroyPipeline) X(vkCreatePipelineCache) X(vkDestroyPipelineCache) \
     X(vkGetPipelineCacheData) X(vkCreateDescriptorPool) X(vkDestroyDescriptorPool) X(vkAllocateDescriptorSets) \
+    X(vkCreateBufferView) X(vkDestroyBufferView) \
     X(vkUpdateDescriptorSets)
 /* clang-format on */
 
@@ -96,7 +97,8 @@ void vk_test_hook(struct vk_api *api);
 /* ---- adapter.c: what devices there are, and what each can do ---- */
 
 enum {
-    VK_MAX_ADAPTERS = 16
+    VK_MAX_ADAPTERS = 16,
+    VK_LAYOUTS = 2 * VK_MAX_BINDINGS + 1
 };
 struct vk_adapter {
     VkPhysicalDevice handle;
@@ -153,8 +155,8 @@ struct vk_device {
     /* weights.c */
     struct vk_weight_copy *weights;
     /* pipeline.c */
-    VkDescriptorSetLayout set_layout[VK_MAX_BINDINGS + 1]; /* by the number of bindings */
-    VkPipelineLayout layout[VK_MAX_BINDINGS + 1];
+    VkDescriptorSetLayout set_layout[VK_LAYOUTS]; /* vk_layout_of() */
+    VkPipelineLayout layout[VK_LAYOUTS];
     struct vk_pipeline *pipelines;
     VkPipelineCache cache;
     uint32_t cache_grew;
@@ -212,6 +214,12 @@ void vk_weights_forget(struct vk_device *dev, const void *data); /* [any-thread]
 void vk_weights_close(struct vk_device *dev);
 
 /* ---- pipeline.c ---- */
+
+/* Kernels with as many bindings share a layout, those with texel buffers another one. */
+static inline uint32_t vk_layout_of(const struct vk_dispatch *d)
+{
+    return d->texels ? VK_MAX_BINDINGS + d->n : d->n;
+}
 
 vqp_status vk_pipelines_open(struct vk_device *dev, struct vqp_error *err);
 void vk_pipelines_close(struct vk_device *dev);

@@ -87,6 +87,7 @@ MAKER(vkCreatePipelineLayout, (VkDevice d, const VkPipelineLayoutCreateInfo *i, 
       o)
 MAKER(vkCreateDescriptorPool, (VkDevice d, const VkDescriptorPoolCreateInfo *i, A, VkDescriptorPool *o), (d, i, a, o),
       o)
+MAKER(vkCreateBufferView, (VkDevice d, const VkBufferViewCreateInfo *i, A, VkBufferView *o), (d, i, a, o), o)
 MAKER(vkCreateComputePipelines,
       (VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i, A, VkPipeline *o),
       (d, c, n, i, a, o), o)
@@ -185,6 +186,7 @@ BREAKER(vkDestroyPipelineLayout, vkCreatePipelineLayout, VkDevice, VkPipelineLay
 BREAKER(vkDestroyShaderModule, vkCreateShaderModule, VkDevice, VkShaderModule)
 BREAKER(vkDestroyPipeline, vkCreateComputePipelines, VkDevice, VkPipeline)
 BREAKER(vkDestroyPipelineCache, vkCreatePipelineCache, VkDevice, VkPipelineCache)
+BREAKER(vkDestroyBufferView, vkCreateBufferView, VkDevice, VkBufferView)
 BREAKER(vkDestroyDescriptorPool, vkCreateDescriptorPool, VkDevice, VkDescriptorPool)
 
 static VKAPI_ATTR void VKAPI_CALL faulty_vkDestroyDevice(VkDevice d, A)
@@ -240,6 +242,7 @@ void vk_test_hook(struct vk_api *api)
     X(vkDestroyPipeline)
     X(vkDestroyPipelineCache)
     X(vkDestroyDescriptorPool)
+    X(vkDestroyBufferView)
     X(vkCmdPipelineBarrier)
 #undef X
 }

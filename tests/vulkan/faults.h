@@ -12,7 +12,7 @@
     X(vkBindBufferMemory) X(vkMapMemory) X(vkCreateCommandPool) X(vkAllocateCommandBuffers) X(vkBeginCommandBuffer) \
     X(vkEndCommandBuffer) X(vkCreateQueryPool) X(vkGetQueryPoolResults) X(vkCreateDescriptorSetLayout) \
     X(vkCreatePipelineLayout) X(vkCreateShaderModule) X(vkCreateComputePipelines) X(vkCreatePipelineCache) \
-    X(vkGetPipelineCacheData) X(vkCreateDescriptorPool) X(vkAllocateDescriptorSets)
+    X(vkGetPipelineCacheData) X(vkCreateDescriptorPool) X(vkAllocateDescriptorSets) X(vkCreateBufferView)
 /* clang-format on */
 enum fault_site {
 #define X(name) SITE_##name,

@@ -33,7 +33,9 @@ static void examine(int spoilt, uint32_t *kernels, uint32_t *pass)
         struct vk_device *dev = open_device();
         if (!dev)
             return;
-        if (strstr(t->kernel->name, "_coopmat") && !dev->adapter.caps.n_coopmat) { /* built, and no unit to run on */
+        const struct vk_caps *caps = &dev->adapter.caps;
+        if ((strstr(t->kernel->name, "_coopmat") && !caps->n_coopmat) || /* built, and no unit to run on */
+            (strstr(t->kernel->name, "_texel") && !caps->texels)) {
             vqp_plugin_v1.components[0]->destroy(dev);
             continue;
         }
@@ -77,8 +79,20 @@ static int run(const char *precision, int32_t cache, const char *wrong, vqp_stat
     return st == want;
 }
 
+static void demotes_texels(void)
+{
+    if (!run("f16", 0, NULL, VQP_OK))
+        return;
+    CU_ASSERT_EQUAL(once_warnings, 0);
+    CU_ASSERT_TRUE(run("f32", 0, "linear_texel", VQP_OK));
+    CU_ASSERT_TRUE(once_warnings <= 1); /* 0: not on this device */
+    if (once_warnings)
+        CHECK_STR_HAS(once_warning, "kernel linear_texel gives wrong results");
+}
+
 static void demotes(void)
 {
+    setenv("VQPIPE_VK_DISABLE", "texel", 1);
     if (!run("f16", 0, NULL, VQP_OK))
         return;
     CU_ASSERT_EQUAL(once_warnings, 0);
@@ -86,11 +100,13 @@ static void demotes(void)
     CU_ASSERT_EQUAL(once_warnings, 1);
     CHECK_STR_HAS(once_warning, "kernel linear_f16 gives wrong results");
     CU_ASSERT_TRUE(run("f16", 0, "linear_f16,linear", VQP_E_DEVICE));
+    unsetenv("VQPIPE_VK_DISABLE");
 }
 
 static void remembers(void)
 {
     uint32_t submits, later;
+    setenv("VQPIPE_VK_DISABLE", "texel", 1);
     if (!run("f16", 1, NULL, VQP_OK))
         return;
     submits = fault_state.calls[SITE_vkQueueSubmit];
@@ -100,10 +116,10 @@ static void remembers(void)
     CU_ASSERT_TRUE(run("f32", 1, "linear", VQP_E_DEVICE)); /* what did not pass is not remembered, and tested again */
     CU_ASSERT_TRUE(run("f32", 1, "linear", VQP_E_DEVICE));
     CU_ASSERT_TRUE(run("f32", 1, NULL, VQP_OK));
-    setenv("VQPIPE_VK_DISABLE", "subgroup", 1); /* a device that can do other things is another one */
+    setenv("VQPIPE_VK_DISABLE", "texel,subgroup", 1); /* a device that can do other things is another one */
     CU_ASSERT_TRUE(run("f16", 1, NULL, VQP_OK));
     CU_ASSERT_TRUE(fault_state.calls[SITE_vkQueueSubmit] > later);
-    setenv("VQPIPE_VK_DISABLE", "coopmat,f16", 1);
+    setenv("VQPIPE_VK_DISABLE", "texel,coopmat,f16", 1);
     CU_ASSERT_TRUE(run("f16", 1, NULL, VQP_OK));
     CU_ASSERT_EQUAL(once_warnings, 1);
     CHECK_STR_HAS(once_warning, "VQPIPE_VK_DISABLE");
@@ -113,6 +129,7 @@ static void remembers(void)
 static const struct vqp_case cases[] = {
     {"every kernel passes its tests", pass},
     {"a spoilt one does not", fail_on_spoilt_kernels},
+    {"a spoilt one that reads texels is not used", demotes_texels},
     {"a spoilt one is not used; the last one's name ends the run", demotes},
     {"who passed is remembered, for this device as it is", remembers},
 };
