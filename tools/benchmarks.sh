@@ -27,6 +27,7 @@ if [ ! -x "$build/bin/vqpipe" ]; then
 fi
 mkdir -p "$work"
 
+# shellcheck source=tools/ithq.sh
 . "$root/tools/ithq.sh"
 
 more=()

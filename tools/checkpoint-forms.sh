@@ -6,11 +6,11 @@
 # The forms: a folder of float16 safetensors, a folder of float32 .bin files as torch.save writes them, a checkpoint of
 # microsoft/VQ-Diffusion (.pth, float32), and what `vqpipe convert --type q8_0` makes of the first. A table in Markdown, and how far
 # q8_0 is off; exit 1 where ids differ that must not. The model is of the size of ithq, from ../shared, with LAYERS (36) layers, or MODEL,
-# a folder of float16 safetensors. PYTHON (or $VQP_REFERENCE_PYTHON) has numpy and torch. WORK (BUILD_DIR/forms) takes 17 GB at the
-# full size, of which 10 are in memory at once; what is there is used again.
+# a folder of float16 safetensors. PYTHON (or $VQP_REFERENCE_PYTHON) has numpy and torch. WORK/forms (WORK: BUILD_DIR) takes
+# 17 GB at the full size, and making them 10 GB of memory; what is there is used again.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-build=$root/build work= layers=36 model=
+build=$root/build work='' layers=36 model=
 while getopts b:w:l:m: flag; do
     case $flag in
     b) build=$OPTARG ;;
@@ -22,7 +22,7 @@ while getopts b:w:l:m: flag; do
 done
 shift $((OPTIND - 1))
 python=${1:-${VQP_REFERENCE_PYTHON:-}}
-work=${work:-$build/forms}/$layers oracle=$root/tools/oracle
+work=${work:-$build}/forms/$layers oracle=$root/tools/oracle
 if [ ! -x "$build/bin/vqpipe" ]; then
     echo "checkpoint-forms.sh: no $build/bin/vqpipe; build first (tools/build.sh) or name the build folder with -b" >&2
     exit 2
@@ -31,6 +31,7 @@ if ! "${python:-false}" -c "import numpy, torch" 2>/dev/null; then
     echo "checkpoint-forms.sh: \"$python\" is no Python with numpy and torch; name one as the argument or in VQP_REFERENCE_PYTHON" >&2
     exit 2
 fi
+# shellcheck source=tools/ithq.sh
 . "$root/tools/ithq.sh"
 if [ -z "$model" ] && [ ! -f "$shared/oracle/specs/ithq.json" ]; then
     echo "checkpoint-forms.sh: no $shared/oracle/specs/ithq.json; name a model folder with -m" >&2
@@ -55,7 +56,7 @@ once() {
 }
 original() {
     "$python" "$oracle/make_original.py" "$model" "$work/pth/ithq_learnable.pth" --float32
-    cp -rL "$model/tokenizer" "$work/pth/"
+    cp -rL --no-preserve=mode "$model/tokenizer" "$work/pth/"
 }
 once bin "$python" "$oracle/make_bin.py" "$model" "$work/bin"
 once pth original

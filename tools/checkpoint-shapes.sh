@@ -5,10 +5,10 @@
 #   tools/checkpoint-shapes.sh [-b BUILD_DIR] [-w WORK] [-k BACKEND] [-l LAYERS] [PYTHON]
 #
 # One line a model; exit 1 where one falls short. PYTHON (or $VQP_REFERENCE_PYTHON) has numpy and torch. Needs ../shared. With 2 LAYERS, the
-# default, WORK (BUILD_DIR/shapes) takes 3 GB.
+# default, WORK/shapes (WORK: BUILD_DIR) takes 3 GB; what was there goes.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-build=$root/build work= backend=cpu layers=2
+build=$root/build work='' backend=cpu layers=2
 while getopts b:w:k:l: flag; do
     case $flag in
     b) build=$OPTARG ;;
@@ -20,7 +20,11 @@ while getopts b:w:k:l: flag; do
 done
 shift $((OPTIND - 1))
 python=${1:-${VQP_REFERENCE_PYTHON:-}}
-work=${work:-$build/shapes} oracle=$root/tools/oracle shared=$root/../shared
+work=${work:-$build}/shapes oracle=$root/tools/oracle shared=$root/../shared
+if [ ! -x "$build/bin/vqpipe" ]; then
+    echo "checkpoint-shapes.sh: no $build/bin/vqpipe; build first (tools/build.sh) or name the build folder with -b" >&2
+    exit 2
+fi
 if ! "${python:-false}" -c "import numpy, torch" 2>/dev/null; then
     echo "checkpoint-shapes.sh: \"$python\" is no Python with numpy and torch; name one as the argument or in VQP_REFERENCE_PYTHON" >&2
     exit 2
@@ -48,7 +52,7 @@ shape() {
     "$python" "$oracle/make_model.py" "$work/$name.json" "$dir/folder" --dtype f16
     "$python" "$oracle/make_original.py" "$dir/folder" "$file" --float32 "$@"
     rm -rf "$dir/folder"
-    cp -r "$shared/clip" "$dir/tokenizer"
+    cp -r --no-preserve=mode "$shared/clip" "$dir/tokenizer"
     run+=(-q --backend "$backend" --steps 2 -s 3 --json)
     local ours=$build/bin/vqpipe
     if ! { "$ours" run "$file" "${run[@]}" -o "$dir/file.ids.npy" >"$dir/file.json" && "$ours" run "$file" "${run[@]}" -o "$dir/file.npy" >/dev/null &&

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # To be sourced: made-up models of the size of the released microsoft/vq-diffusion-ithq, from ../shared. Needs $root, $work and $python (numpy).
 shared=$root/../shared
 

@@ -10,7 +10,7 @@
 # dumps made there before are used again.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-build=$root/build backend=reference models_only= full=
+build=$root/build backend=reference models_only='' full=''
 while getopts b:k:mf flag; do
     case $flag in
     b) build=$OPTARG ;;
@@ -122,6 +122,7 @@ if ! "$python" -c "import torch, transformers, diffusers" 2>/dev/null; then
 fi
 cases=("$golden"/cases/*/ "$golden"/long/*/)
 if [ -n "$full" ]; then
+    # shellcheck source=tools/ithq.sh
     . "$root/tools/ithq.sh"
     if [ ! -f "$shared/oracle/specs/ithq.json" ]; then
         echo "parity.sh: no $shared/oracle/specs/ithq.json, which -f needs" >&2
