@@ -20,25 +20,15 @@ while getopts b:n:s:f flag; do
 done
 shift $((OPTIND - 1))
 python=${1:-${VQP_REFERENCE_PYTHON:-python3}}
-shared=$root/../shared work=$build/benchmarks
+work=$build/benchmarks
 if [ ! -x "$build/bin/vqpipe" ]; then
     echo "benchmarks.sh: no $build/bin/vqpipe; build first (tools/build.sh) or name the build folder with -b" >&2
     exit 2
 fi
 mkdir -p "$work"
 
-# make NAME LAYERS: the model ithq with so many layers and float16 weights, once.
-make() {
-    if [ ! -f "$work/$1/done" ]; then
-        "$python" -c "import json, sys
-spec = json.load(open(sys.argv[1]))
-spec['transformer']['num_layers'] = int(sys.argv[2])
-json.dump(spec, open(sys.argv[3], 'w'))" "$shared/oracle/specs/ithq.json" "$2" "$work/$1.json"
-        rm -rf "${work:?}/$1"
-        "$python" "$root/tools/oracle/make_model.py" "$work/$1.json" "$work/$1" --dtype f16 --tokenizer "$shared/clip" >&2
-        touch "$work/$1/done"
-    fi
-}
+# shellcheck source=tools/ithq.sh
+. "$root/tools/ithq.sh"
 
 more=()
 if [ ! -f "$shared/oracle/specs/ithq.json" ]; then

@@ -2,18 +2,21 @@
 # The long comparison with the reference pipeline: every case of tests/golden run anew by torch and by us, compared stage by
 # stage. One line a case; exit 1 where one falls short.
 #
-#   tools/parity.sh [-b BUILD_DIR] [-k BACKEND] [-m] [PYTHON]
+#   tools/parity.sh [-b BUILD_DIR] [-k BACKEND] [-m|-f] [PYTHON]
 #
 # PYTHON (or $VQP_REFERENCE_PYTHON) has numpy, torch, transformers and a diffusers that still has VQDiffusionPipeline.
-# -m only makes the models, which needs numpy alone. Work goes to BUILD_DIR/parity; reference dumps made there before are used again.
+# -m only makes the models, which needs numpy alone. -f runs the cases of tests/golden/full instead: two layers of the released model's
+# width with its text encoder and VQ decoder, from ../shared (0.5 GB of disk, 3 GB of memory). Work goes to BUILD_DIR/parity; reference
+# dumps made there before are used again.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-build=$root/build backend=reference models_only=
-while getopts b:k:m flag; do
+build=$root/build backend=reference models_only='' full=''
+while getopts b:k:mf flag; do
     case $flag in
     b) build=$OPTARG ;;
     k) backend=$OPTARG ;;
     m) models_only=1 ;;
+    f) full=1 ;;
     *) exit 2 ;;
     esac
 done
@@ -23,16 +26,22 @@ if ! "${python:-false}" -c "import numpy" 2>/dev/null; then
     echo "parity.sh: \"$python\" is no Python with numpy; name one as the argument or in VQP_REFERENCE_PYTHON" >&2
     exit 2
 fi
-golden=$root/tests/golden tokenizer=$root/models/postcards/tokenizer oracle=$root/tools/oracle work=$build/parity
+golden=$root/tests/golden oracle=$root/tools/oracle work=$build/parity
 mkdir -p "$work/models" "$work/reference" "$work/dump"
 
-for spec in "$golden"/specs/*.json; do
-    name=$(basename "$spec" .json)
-    "$python" "$oracle/make_model.py" "$spec" "$work/models/$name"
-    if [ -d "$golden/models/$name/transformer" ] && ! diff -rq "$golden/models/$name" "$work/models/$name" >/dev/null; then
-        echo "$name: the committed model is not quite what its spec gives here (another numpy?); using the committed one"
-    fi
-done
+make_models() {
+    local spec name
+    for spec in "$golden"/specs/*.json; do
+        name=$(basename "$spec" .json)
+        "$python" "$oracle/make_model.py" "$spec" "$work/models/$name"
+        if [ -d "$golden/models/$name/transformer" ] && ! diff -rq "$golden/models/$name" "$work/models/$name" >/dev/null; then
+            echo "$name: the committed model is not quite what its spec gives here (another numpy?); using the committed one"
+        fi
+    done
+}
+if [ -z "$full" ]; then
+    make_models
+fi
 if [ -n "$models_only" ]; then
     exit 0
 fi
@@ -47,6 +56,15 @@ model_dir() {
     done
     echo "parity.sh: no model $1" >&2
     return 1
+}
+
+# $1: model folder; the shipped model's for those that have none
+tokenizer_dir() {
+    if [ -d "$1/tokenizer" ]; then
+        echo "$1/tokenizer"
+    else
+        echo "$root/models/postcards/tokenizer"
+    fi
 }
 
 # One value of case.json, or its arguments one a line: as the oracle takes them, or as our command line does.
@@ -80,7 +98,7 @@ compare_case() {
     descriptor=$(case_json "$1" descriptor)
     mapfile -t args < <(case_json "$1" ours)
     if [ "$descriptor" = golden.yaml ]; then
-        args+=(--set "components.tokenizer.path=$tokenizer")
+        args+=(--set "components.tokenizer.path=$(tokenizer_dir "$model")")
     fi
     rm -rf "$work/dump/$name"
     if "$build/bin/vqpipe" run "$golden/$descriptor" -q --model "$model" --backend "$backend" "${args[@]}" --dump "$work/dump/$name" -o "$work/dump/$name.ids.npy" >/dev/null; then
@@ -91,16 +109,29 @@ compare_case() {
     fi
 }
 
-for dir in "$root"/../shared/oracle/golden/*/; do
-    if [ -f "$dir/case.json" ]; then
-        compare_case "${dir%/}" "${dir%/}"
-    fi
-done
+if [ -z "$full" ]; then
+    for dir in "$root"/../shared/oracle/golden/*/; do
+        if [ -f "$dir/case.json" ]; then
+            compare_case "${dir%/}" "${dir%/}"
+        fi
+    done
+fi
 if ! "$python" -c "import torch, transformers, diffusers" 2>/dev/null; then
     echo "parity.sh: $python has no torch, transformers or diffusers: the other cases need them" >&2
     exit 1
 fi
-for dir in "$golden"/cases/*/ "$golden"/long/*/; do
+cases=("$golden"/cases/*/ "$golden"/long/*/)
+if [ -n "$full" ]; then
+    # shellcheck source=tools/ithq.sh
+    . "$root/tools/ithq.sh"
+    if [ ! -f "$shared/oracle/specs/ithq.json" ]; then
+        echo "parity.sh: no $shared/oracle/specs/ithq.json, which -f needs" >&2
+        exit 1
+    fi
+    (work=$work/models && make ithq2 2)
+    cases=("$golden"/full/*/)
+fi
+for dir in "${cases[@]}"; do
     dir=${dir%/} name=$(basename "$dir")
     # what diffusers cannot run has its dump here: tests/golden/README.md
     if [[ $(case_json "$dir" model) == *.pth ]]; then
@@ -111,8 +142,9 @@ for dir in "$golden"/cases/*/ "$golden"/long/*/; do
     if ! cmp -s "$dir/case.json" "$reference/case.json"; then
         rm -rf "$reference"
         mapfile -t args < <(case_json "$dir" oracle)
-        if ! "$python" "$oracle/oracle.py" "$(model_dir "$(case_json "$dir" model)")" "$reference" --tokenizer "$tokenizer" \
-            --stack "${args[@]}" >"$work/oracle.log" 2>&1; then
+        model=$(model_dir "$(case_json "$dir" model)")
+        if ! "$python" "$oracle/oracle.py" "$model" "$reference" --tokenizer "$(tokenizer_dir "$model")" --stack \
+            "${args[@]}" >"$work/oracle.log" 2>&1; then
             tail -n 5 "$work/oracle.log" >&2
             echo "$name: the reference failed"
             failed=1

@@ -143,11 +143,61 @@ vqp_status vqp_json_decode(const char *data, size_t n, json_t **out, size_t *off
     return VQP_OK;
 }
 
+static int in_number(char c)
+{
+    return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
+
+/* A whole number that does not fit 64 bits. */
+static int is_wide(const char *s, size_t n)
+{
+    const char *most = *s == '-' ? "9223372036854775808" : "9223372036854775807";
+    const char *digits = s + (*s == '-');
+    n -= *s == '-';
+    for (size_t i = 0; i < n; i++)
+        if (digits[i] < '0' || digits[i] > '9')
+            return 0;
+    return n > 19 || (n == 19 && memcmp(digits, most, 19) > 0);
+}
+
+/* jansson refuses whole numbers beyond 64 bits, and transformers writes 10^30 for "no limit". So these become reals, each at its
+ * place: "e2" for their last two digits, which a double does not hold. *copy is NULL where there are none. */
+static vqp_status widen(const char *s, size_t n, char **copy, struct vqp_error *why)
+{
+    int in_string = 0;
+    *copy = NULL;
+    for (size_t i = 0, end; i < n; i = end) {
+        end = i + 1;
+        if (s[i] == '"' || (in_string && s[i] == '\\')) {
+            in_string ^= s[i] == '"';
+            end += s[i] != '"';
+            continue;
+        }
+        if (in_string || !in_number(s[i]))
+            continue;
+        while (end < n && in_number(s[end]))
+            end++;
+        if (!is_wide(s + i, end - i))
+            continue;
+        if (!*copy && !(*copy = malloc(n)))
+            return vqp_fail(why, VQP_E_NOMEM, "no memory left while reading JSON");
+        if (s != *copy)
+            s = memcpy(*copy, s, n);
+        memcpy(*copy + end - 2, "e2", 2);
+    }
+    return VQP_OK;
+}
+
 vqp_status vqp_json_parse(const char *what, const char *data, size_t n, json_t **out, struct vqp_error *err)
 {
     size_t offset, line = 1, column = 1;
     struct vqp_error why;
-    vqp_status status = vqp_json_decode(data, n, out, &offset, &why);
+    char *widened;
+    vqp_status status = widen(data, n, &widened, err);
+    if (status)
+        return status;
+    status = vqp_json_decode(widened ? widened : data, n, out, &offset, &why);
+    free(widened);
     if (!status)
         return VQP_OK;
     for (size_t i = 0; i < offset && i < n; i++) {

@@ -45,7 +45,9 @@ static void malformed(void)
         {"{\"a\":-Infinity}", "config.json:1:"},
         {"{\"a\":nan}", "config.json:1:"},
         {"{\"a\":1e999}", "config.json:1:"},
-        {"{\"a\":99999999999999999999}", "config.json:1:"},
+        {"{\"a\":[99999999999999999999,099999999999999999999]}", "config.json:1:"},
+        {"{\"a\":99999999999999999999999-}", "config.json:1:"},
+        {"{\"a\":99999999999999999999,\n\"b\":tru}", "config.json:2:"},
         {"{\"a\":01}", "config.json:1:"},
         {"{\"a\":0x10}", "config.json:1:"},
         {"{\"a\":1,}", "config.json:1:"},
@@ -65,6 +67,30 @@ static void malformed(void)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         refused(rows[i].text, strlen(rows[i].text), rows[i].part);
     refused("{\"a\":1}\0", 8, "config.json:1:8: is not UTF-8: byte 0x00");
+}
+
+static void wide_numbers(void)
+{
+    char text[700] =
+        "{\"a\":[1000000000000000019884624838656, -99999999999999999999, 9223372036854775808, 9223372036854775807, "
+        "-9223372036854775808, -9223372036854775809, 1.23456789012345678901234, 3], "
+        "\"\\\"99999999999999999999\":\"99999999999999999999\"}";
+    static const double reals[] = {1e30, -1e20, 0x1p63, 0, 0, -0x1p63, 1.23456789012345678901234, 0};
+    json_t *root, *list;
+    struct vqp_error err;
+    CU_ASSERT_EQUAL_FATAL(vqp_json_parse("config.json", text, strlen(text), &root, &err), VQP_OK);
+    list = json_object_get(root, "a");
+    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
+        if (reals[i] != 0)
+            CU_ASSERT_DOUBLE_EQUAL(json_real_value(json_array_get(list, i)) / reals[i], 1, 1e-15);
+    CU_ASSERT_EQUAL(json_integer_value(json_array_get(list, 3)), INT64_MAX);
+    CU_ASSERT_EQUAL(json_integer_value(json_array_get(list, 4)), INT64_MIN);
+    CU_ASSERT_EQUAL(json_integer_value(json_array_get(list, 7)), 3);
+    CHECK_STR_HAS(json_string_value(json_object_get(root, "\"99999999999999999999")), "99999999999999999999");
+    json_decref(root);
+    memset(strcpy(text, "{\"a\":") + 5, '9', 400);
+    strcpy(text + 405, "}");
+    refused(text, strlen(text), "config.json:1:"); /* beyond a real, too */
 }
 
 static void depth(void)
@@ -159,6 +185,7 @@ int main(void)
     static const struct vqp_case cases[] = {
         {"reads an object", valid},
         {"refuses what is malformed, with line and column", malformed},
+        {"reads whole numbers beyond 64 bits as reals", wide_numbers},
         {"allows a depth of 32 and no more", depth},
         {"refuses text cut at any byte", cut_anywhere},
         {"survives any byte changed", changed_anywhere},

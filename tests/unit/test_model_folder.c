@@ -83,7 +83,7 @@ static void missing_keys(void)
 {
     make("keys");
     file("keys/tokenizer/tokenizer_config.json", "{\"model_max_length\":1000000000000000019884624838656}");
-    refused("keys", VQP_E_FORMAT, "tokenizer_config.json:1:");
+    describes("keys", "path: tokenizer, model_max_length: 77 }", 1);
     file("keys/tokenizer/tokenizer_config.json", "{\"model_max_length\":1000000000000000000}");
     describes("keys", "path: tokenizer, model_max_length: 77 }", 1);
     CU_ASSERT_EQUAL(remove(scratch("keys/tokenizer/tokenizer_config.json")), 0);
