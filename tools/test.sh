@@ -13,7 +13,9 @@ status=0
 ctest --test-dir "$dir" ${VQP_LABEL:+-L "$VQP_LABEL"} ${VQP_WITHOUT:+-E "$VQP_WITHOUT"} -V >"$log" 2>&1 || status=$?
 grep -E '^ *[0-9]+/[0-9]+ Test ' "$log" || true
 if [ "$status" != 0 ]; then
-    grep -vE '\.\.\.passed$' "$log" | tail -n 200
+    for n in $(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#([0-9]+): .*\*\*\*.*/\1/p' "$log" | sort -u); do
+        { grep -E "^$n: " "$log" || true; } | { grep -vE '\.\.\.passed$' || true; } | tail -n 100
+    done
 fi
 grep 'SKIPPED:' "$log" | sed 's/^[0-9]*: *//' || true
 echo "cases skipped: $(grep -c 'SKIPPED:' "$log" || true)"
