@@ -113,13 +113,15 @@ static uint64_t resident(void)
     return (uint64_t)held * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* A backend keeps the matrices of linear and conv2d packed in its precision, and other weights as float32. */
+/* A backend keeps the matrices of linear and conv2d packed in its precision, and other weights as float32; q8_0 stays what it is. */
 static uint64_t copy_of(const struct vqp_piece *piece, const struct vqp_program_view *v, const struct vqp_op *op,
                         uint32_t k)
 {
     const struct vqp_val_info *w = &v->vals[v->vals[op->in[k]].root];
     int packed = k == 1 && (op->kind == VQP_OP_LINEAR || op->kind == VQP_OP_CONV2D);
     uint64_t elements = w->dtype == VQP_F32 ? w->bytes / 4 : w->bytes / 2;
+    if (w->dtype == VQP_Q8_0)
+        return w->bytes; /* read where it is mapped, or copied as it is */
     if (packed)
         return elements * (strcmp(piece->backend->precision, "f32") ? 2 : 4);
     return w->dtype == VQP_F32 ? 0 : elements * 4;
