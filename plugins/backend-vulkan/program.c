@@ -141,7 +141,7 @@ static vqp_status make_sets(struct vk_exec *x, struct vk_device *dev)
     free(layouts);
     if (r != VK_SUCCESS)
         return vk_failed(call, r, plan->p->name, plan->err);
-    x->views = calloc(texels + 1u, sizeof(VkBufferView));
+    x->views = calloc((size_t)texels + 1, sizeof(VkBufferView));
     if (!x->views)
         return no_memory(x);
     for (uint32_t i = 0; i < n; i++) {
