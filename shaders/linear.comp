@@ -3,6 +3,8 @@
 #include "linear.glsl"
 // variant f16: -DF16
 // variant texel: -DF16 -DTEXEL
+// variant q8_0: -DF16 -DQ8_0
+// variant texel_q8_0: -DF16 -DTEXEL -DQ8_0
 // Plain tier: ROWS rows by COLUMNS columns an invocation, all sums in registers, nothing shared.
 #ifdef TEXEL
 const uint DOWN = 1;
@@ -26,16 +28,8 @@ void main()
     for (uint j = 0; j < COLUMNS; j++)
         from_w[j] = min(n + j, outs - 1) * terms;
     for (uint k = 0; k < terms; k++) {
-        if (VECTORS != 0) {
-            vec4 w[COLUMNS];
-            for (uint j = 0; j < COLUMNS; j++)
-                w[j] = LOAD_WEIGHT(from_w[j] + k);
-            for (uint i = 0; i < ROWS; i++) {
-                vec4 v = LOAD_X(from_x[i] + k);
-                for (uint j = 0; j < COLUMNS; j++)
-                    sum[i][j] += dot(v, w[j]);
-            }
-        } else {
+#ifndef Q8_0
+        if (VECTORS == 0) {
             float w[COLUMNS];
             for (uint j = 0; j < COLUMNS; j++)
                 w[j] = AT(weight, from_w[j] + k);
@@ -43,6 +37,17 @@ void main()
                 float v = AT(x, from_x[i] + k);
                 for (uint j = 0; j < COLUMNS; j++)
                     sum[i][j] += v * w[j];
+            }
+        } else
+#endif
+        {
+            vec4 w[COLUMNS];
+            for (uint j = 0; j < COLUMNS; j++)
+                w[j] = LOAD_WEIGHT(from_w[j] + k);
+            for (uint i = 0; i < ROWS; i++) {
+                vec4 v = LOAD_X(from_x[i] + k);
+                for (uint j = 0; j < COLUMNS; j++)
+                    sum[i][j] += dot(v, w[j]);
             }
         }
     }

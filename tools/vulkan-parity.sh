@@ -49,7 +49,7 @@ margin() { # margin STEP: the widest of all places that differ there; sets `flip
     for i in $({ cmp -l "$dir/cpu/$name" "$dir/vulkan/$name" || true; } | awk -v begin=$begin '{i = int(($1 - 1 - begin) / 4)} !(i in at) {at[i] = 1; print i}'); do
         a=$(number "$dir/cpu/$name" d4 "$i") b=$(number "$dir/vulkan/$name" d4 "$i")
         m=$(awk -v a="$(gap "$1" "$a" "$i")" -v b="$(gap "$1" "$b" "$i")" 'BEGIN {printf "%.2e\n", a + b}')
-        widest=$(awk -v a="$widest" -v b="$m" 'BEGIN {print a + 0 > b + 0 ? a : b}')
+        widest=$(awk -v a="$widest" -v b="$m" 'BEGIN {print (a + 0 > b + 0 ? a : b)}')
         flips=$((flips + 1))
     done
 }
@@ -64,7 +64,7 @@ for prompt in "${prompts[@]:0:$n_prompts}"; do
             if ! cmp -s "$dir/cpu/$name" "$dir/vulkan/$name"; then
                 margin "$step"
                 line="step $step is the first that differs, in $flips ids, margin at most $widest"
-                wrong=$((wrong + $(awk -v m="$widest" 'BEGIN {print m + 0 >= 1e-3}')))
+                wrong=$((wrong + $(awk -v m="$widest" 'BEGIN {print (m + 0 >= 1e-3)}')))
                 differing=$((differing + 1))
                 break
             fi

@@ -112,7 +112,8 @@ static int32_t supports(void *self, const struct vqp_program_view *p, uint32_t i
     if (op->kind >= VQP_OP_PLAIN_END || !vk_ops[op->kind].emit || op->flags || activation(op) > VQP_ACT_SILU)
         return 0;
     for (int k = 0; k < VQP_OP_MAX_IN; k++)
-        if (op->in[k] && (p->vals[op->in[k]].dtype < VQP_F32 || p->vals[op->in[k]].dtype > VQP_BF16))
+        if (op->in[k] && (p->vals[op->in[k]].dtype < VQP_F32 || p->vals[op->in[k]].dtype > VQP_BF16) &&
+            !(op->kind == VQP_OP_LINEAR && k == 1 && p->vals[op->in[k]].dtype == VQP_Q8_0))
             return 0;
     for (int k = 0; k < VQP_OP_MAX_IN + VQP_OP_MAX_OUT; k++) { /* kernels count in 32 bits */
         const struct vqp_val_info *val = &p->vals[k < VQP_OP_MAX_IN ? op->in[k] : op->out[k - VQP_OP_MAX_IN]];

@@ -121,7 +121,9 @@ static double bytes(const struct vk_device *dev, const struct vqp_program_view *
         const struct vqp_val_info *val = &p->vals[op->in[k]];
         int matrix = k == 1 && op->kind != VQP_OP_SDPA;
         if (op->in[k])
-            sum += (double)vk_form_bytes(val, &(struct vk_form){.dtype = matrix && dev->f16 ? VQP_F16 : VQP_F32});
+            sum += (double)vk_form_bytes(val, &(struct vk_form){.dtype = val->dtype == VQP_Q8_0 ? 0
+                                                                         : matrix && dev->f16   ? VQP_F16
+                                                                                                : VQP_F32});
     }
     return sum;
 }

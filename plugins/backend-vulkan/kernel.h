@@ -82,7 +82,8 @@ static inline void vk_bind(struct vk_dispatch *d, struct vk_operand o)
 {
     d->operands[d->n++] = o;
 }
-/* dtype: as it is stored there, VQP_F32, VQP_F16 or VQP_I32; the shader sees a samplerBuffer, or an isamplerBuffer. */
+/* dtype: as it is stored there, VQP_F32, VQP_F16, VQP_I32 or VQP_Q8_0; the shader sees a samplerBuffer, or for the last two an
+ * isamplerBuffer. */
 static inline void vk_bind_texels(struct vk_dispatch *d, struct vk_operand o, uint32_t dtype)
 {
     d->texels = 1;
@@ -133,7 +134,7 @@ uint32_t vk_value_dtype(const struct vk_plan *plan, vqp_val v);
 /* A WEIGHT or CONSTANT on the device in another form; 0: VK_NONE. Uploaded once for each address and form, whatever the number
  * of programs. */
 struct vk_form {
-    uint32_t dtype;   /* VQP_F32, VQP_F16; 0: as stored (bf16 too) */
+    uint32_t dtype;   /* VQP_F32, VQP_F16; 0: as stored (bf16 and q8_0 too) */
     uint32_t permute; /* 1: axes in the order of perm, as numpy.transpose */
     uint8_t perm[4];
 };

@@ -92,9 +92,10 @@ static vqp_status make_views(struct vk_exec *x, struct vk_device *dev, const str
                                        .buffer = node->at[k].slice.buffer,
                                        .offset = node->at[k].slice.offset,
                                        .range = node->at[k].slice.bytes,
-                                       .format = dtype == VQP_F16   ? VK_FORMAT_R16G16B16A16_SFLOAT
-                                                 : dtype == VQP_I32 ? VK_FORMAT_R32G32B32A32_SINT
-                                                                    : VK_FORMAT_R32G32B32A32_SFLOAT};
+                                       .format = dtype == VQP_F16    ? VK_FORMAT_R16G16B16A16_SFLOAT
+                                                 : dtype == VQP_Q8_0 ? VK_FORMAT_R8G8B8A8_SINT
+                                                 : dtype == VQP_I32  ? VK_FORMAT_R32G32B32A32_SINT
+                                                                     : VK_FORMAT_R32G32B32A32_SFLOAT};
         VkResult r = VK_CREATE(dev, vkCreateBufferView, &info, &x->views[x->n_views]);
         if (r != VK_SUCCESS)
             return vk_failed("vkCreateBufferView", r, x->plan.p->name, x->plan.err);
@@ -140,7 +141,7 @@ static vqp_status make_sets(struct vk_exec *x, struct vk_device *dev)
     free(layouts);
     if (r != VK_SUCCESS)
         return vk_failed(call, r, plan->p->name, plan->err);
-    x->views = calloc(texels + 1u, sizeof(VkBufferView));
+    x->views = calloc((size_t)texels + 1, sizeof(VkBufferView));
     if (!x->views)
         return no_memory(x);
     for (uint32_t i = 0; i < n; i++) {

@@ -58,7 +58,7 @@ static double fetch(const void *from, uint32_t dtype, uint64_t i)
 
 static int is_weight(const struct vqp_op *op, uint32_t k)
 {
-    return op->kind == VQP_OP_LINEAR || op->kind == VQP_OP_CONV2D ? k == 1 || k == 2
+    return op->kind == VQP_OP_LINEAR || op->kind == VQP_OP_CONV2D ? k == 1 || k == 2 || k == 5
                                                                   : k > 0 && op->kind != VQP_OP_SDPA && k < 3;
 }
 
@@ -88,13 +88,22 @@ static vqp_status set_up(struct trial *t, struct vk_test *test, struct vqp_error
 {
     uint32_t seed = 1, complete = 1;
     t->op = test->op;
-    for (uint32_t k = 0; k < 5 && complete; k++)
+    for (uint32_t k = 0; k < sizeof test->in / sizeof *test->in && complete; k++)
         if (test->in[k].rank) {
             uint32_t role = is_weight(&test->op, k) ? VQP_VAL_CONSTANT : VQP_VAL_INPUT;
             complete = (uint32_t)fill(t, k + 1, &test->in[k], role, (test->half >> k & 1) != 0, &seed);
             t->op.in[k] = k + 1;
             test->in[k].data = t->values[k + 1];
         }
+    if (complete && test->in[5].rank) { /* the weight, int8 by its scale */
+        t->vals[2].dtype = t->stored[2] = VQP_Q8_0;
+        t->vals[2].bytes = t->count[2];
+        for (uint64_t n = 0; n < t->count[2]; n++) {
+            double entry = 64 * t->values[2][n];
+            ((int8_t *)t->data[2])[n] = (int8_t)entry;
+            t->values[2][n] = entry * t->values[6][n / 32];
+        }
+    }
     complete = complete && fill(t, OUT, &test->out, VQP_VAL_OUTPUT, test->half_out != 0, &seed);
     t->op.out[0] = OUT;
     return complete ? VQP_OK

@@ -13,8 +13,8 @@ struct vk_test {
     double allowed; /* relative to the element or to the root mean square of all, whichever is larger */
     uint32_t half;  /* bit k: in[k] is stored as float16 */
     uint32_t half_out;
-    struct vqp_op op; /* without its values */
-    struct vk_test_value in[5], out;
+    struct vqp_op op;                /* without its values */
+    struct vk_test_value in[6], out; /* in[5]: the scale of an in[1] in q8_0 */
 };
 /* selftest_cases.c; kernel NULL at the end. */
 extern const struct vk_test vk_tests[];

@@ -11,6 +11,8 @@
         .op = {VQP_OP_LINEAR, .u.linear = {VQP_ACT_GELU_SIGMOID}},                                                     \
         .in = {{2, {(rows), (ins)}}, {2, {(outs), (ins)}}, {1, {(outs)}}, __VA_ARGS__}, .out = {2, {(rows), (outs)}},  \
     }
+#define LINEAR_Q8_0(k, rows, ins, outs, allow, half_in, half_result, ...)                                              \
+    LINEAR(k, rows, ins, outs, allow, half_in, half_result, __VA_ARGS__, {0}, {2, {(outs), (ins) / 32}})
 #define SDPA(k, queries, keys, heads_, size, allow, half_in, half_result)                                              \
     {                                                                                                                  \
         .kernel = &vk_kernel_##k, .allowed = (allow), .half = (half_in), .half_out = (half_result),                    \
@@ -50,6 +52,11 @@ const struct vk_test vk_tests[] = {
     LINEAR(linear_texel, 21, 36, 44, F32, 0, 0, {2, {21, 44}}),
     LINEAR(linear_texel, 9, 7, 5, F32, 0, 0, {2, {9, 5}}),
     LINEAR(linear_texel, 9, 20, 36, HALF, 1, 1),
+    LINEAR_Q8_0(linear_q8_0, 70, 64, 44, F32, 0, 0, {2, {70, 44}}),
+    LINEAR_Q8_0(linear_q8_0, 9, 96, 5, F32, 0, 0, {2, {9, 5}}),
+    LINEAR_Q8_0(linear_q8_0, 9, 32, 36, HALF, 1, 1, {2, {9, 36}}),
+    LINEAR_Q8_0(linear_texel_q8_0, 21, 64, 44, F32, 0, 0, {2, {21, 44}}),
+    LINEAR_Q8_0(linear_texel_q8_0, 9, 32, 36, HALF, 1, 1, {2, {9, 36}}),
     SDPA(sdpa, 37, 7, 2, 12, F32, 0, 0),
     SDPA(sdpa, 3, 9, 1, 5, F32, 0, 0),
     SDPA(sdpa_f16, 37, 7, 2, 12, HALF, 7, 1),

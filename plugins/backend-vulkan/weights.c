@@ -79,7 +79,7 @@ static uint32_t largest(const void *data, uint32_t dtype, uint64_t n)
 
 static uint32_t size_of(uint32_t dtype)
 {
-    return dtype == VQP_U8 ? 1 : dtype == VQP_F16 || dtype == VQP_BF16 ? 2 : 4;
+    return dtype == VQP_U8 || dtype == VQP_Q8_0 ? 1 : dtype == VQP_F16 || dtype == VQP_BF16 ? 2 : 4;
 }
 
 static uint64_t count_of(const struct vqp_val_info *val)
