@@ -270,7 +270,16 @@ static double median(double *v, uint32_t n)
     return (v[(n - 1) / 2] + v[n / 2]) / 2;
 }
 
-/* A round's share is of the steps right before and after it: the machine was as fast for both. Before the samples are sorted. */
+/* The step that a round is compared with, of those after it: the second one where no other round comes before that, as the first one finds
+ * the round's operands in the caches and not its own. 0: none. */
+static double step_after(const struct vqpipe_bench *b, uint32_t k)
+{
+    uint32_t first = b->round[k].samples, end = k + 1 < b->n_rounds ? b->round[k + 1].samples : b->n_samples;
+    uint32_t at = first + 1 < end ? first + 1 : first;
+    return at < b->n_samples ? b->step_seconds[at] : 0;
+}
+
+/* A round's share is of steps close before and after it: the machine was as fast for both. To be called before the samples are sorted. */
 static void settle_shares(struct vqpipe_bench *b)
 {
     double share[VQP_CEILING_ROUNDS];
@@ -279,8 +288,7 @@ static void settle_shares(struct vqpipe_bench *b)
         return;
     for (uint32_t k = 0; k < n; k++) {
         const struct round *r = &b->round[k];
-        double before = r->samples ? b->step_seconds[r->samples - 1] : 0;
-        double after = r->samples < b->n_samples ? b->step_seconds[r->samples] : 0;
+        double before = r->samples ? b->step_seconds[r->samples - 1] : 0, after = step_after(b, k);
         double step = before > 0 && after > 0 ? (before + after) / 2 : before + after;
         share[k] = r->seconds / (step > 0 ? step : b->info.first_step);
     }

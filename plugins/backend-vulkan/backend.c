@@ -201,6 +201,7 @@ static vqp_status create(const struct vqp_create_args *args, void **self, struct
         return vqp_fail(err, VQP_E_NOMEM, "vulkan: no host memory to create the backend");
     }
     dev->host = args->host;
+    dev->is_right = vk_selftest;
     dev->cache_on_disk = !opts || opts->pipeline_cache;
     vqp_status st = open_device(dev, args->device, err);
     if (st) {

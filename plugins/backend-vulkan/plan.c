@@ -202,7 +202,7 @@ int32_t vk_usable(struct vk_plan *plan, const struct vk_kernel *kernel)
     int right = 0;
     if (plan->status || plan->only)
         return !plan->status && plan->only == kernel;
-    fail(plan, vk_selftest(plan->dev, kernel, &right, plan->err));
+    fail(plan, plan->dev->is_right(plan->dev, kernel, &right, plan->err));
     if (!plan->status && !right)
         plan->wrong = kernel;
     return !plan->status && right;

@@ -160,6 +160,8 @@ struct vk_device {
     struct vk_pipeline *pipelines;
     VkPipelineCache cache;
     uint32_t cache_grew;
+    /* Whether this device and driver compute what they should with the kernel; set by who opens the device: vk_selftest. */
+    vqp_status (*is_right)(struct vk_device *dev, const struct vk_kernel *kernel, int *right, struct vqp_error *err);
     /* selftest.c */
     uint8_t *verdicts;     /* by the place in vk_kernels; NULL: none yet */
     uint8_t (*passed)[32]; /* hashes of what passed, here or in an earlier run */

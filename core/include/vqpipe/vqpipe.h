@@ -254,7 +254,7 @@ struct vqpipe_bench_info {
     const char *backends;   /* "cpu f32: NAME; DRIVER", of every backend in use */
     const char *no_ceiling; /* why there is no ceiling; else NULL */
     const char *no_profile; /* why ops have no times of their own; else NULL */
-    /* Ceiling over step, each measurement of the one against the steps right before and after it: median and quartiles; 0: no ceiling. */
+    /* Ceiling over step, each measurement of the one against steps close before and after it: median and quartiles; 0: no ceiling. */
     double share, share_low, share_high;
 };
 /* An op of a program: what one run of the program spends on it. */
