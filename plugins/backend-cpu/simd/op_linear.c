@@ -167,11 +167,20 @@ INLINE void finish(const float *const *a, const float *panel, int64_t terms, flo
     vf acc[ROWS][WIDE];
     begin_f32(acc, out, stride, WIDE, add);
     sums_f32(acc, a, panel, terms, WIDE);
-    for (int64_t v = 0; v < WIDE; v++) {
-        vf bias = l->bias ? load(l->bias + v * LANES) : splat(0);
+    if (l->bias)
+        for (int64_t v = 0; v < WIDE; v++)
+            for (int64_t r = 0; r < ROWS; r++)
+                acc[r][v] += load(l->bias + v * LANES);
+    /* An activation's constants leave no registers for the sums: each goes where it belongs at once. */
+    if (act != VQP_ACT_NONE && !l->gate && !l->residual) {
         for (int64_t r = 0; r < ROWS; r++)
-            acc[r][v] = activate(act, acc[r][v] + bias);
+            for (int64_t v = 0; v < WIDE; v++)
+                store(out + r * stride + v * LANES, activate(act, acc[r][v]));
+        return;
     }
+    for (int64_t v = 0; v < WIDE; v++)
+        for (int64_t r = 0; r < ROWS; r++)
+            acc[r][v] = activate(act, acc[r][v]);
     if (l->gate)
         for (int64_t r = 0; r < ROWS; r++)
             for (int64_t v = 0; v < WIDE; v++)
