@@ -66,6 +66,15 @@ void store(uint at, uint i, vec4 r)
             result[at + 4 * i + j] = r[j];
 }
 
+// llvmpipe ends a shader's loops, without a word, once they have turned 65535 times in all: long heads go eight vectors a turn.
+const bool LONG = PARTS > 32 && PARTS % 8 == 0;
+#define SCORE(i)                                                                                                       \
+    s += vec4(dot(mine[i], LOAD(k, at[0], i)), dot(mine[i], LOAD(k, at[1], i)), dot(mine[i], LOAD(k, at[2], i)),         \
+              dot(mine[i], LOAD(k, at[3], i)));
+#define ADD(i)                                                                                                         \
+    sum[i] = sum[i] * keep + (p.x * LOAD(v, at[0], i) + p.y * LOAD(v, at[1], i)) +                                      \
+             (p.z * LOAD(v, at[2], i) + p.w * LOAD(v, at[3], i));
+
 void main()
 {
     uint me = invocation(); // [B,H,N]
@@ -85,9 +94,14 @@ void main()
         uint at[4];
         for (uint j = 0; j < 4; j++)
             at[j] = from_k + min(key + j, seen - 1) * stride;
-        for (uint i = 0; i < PARTS; i++)
-            s += vec4(dot(mine[i], LOAD(k, at[0], i)), dot(mine[i], LOAD(k, at[1], i)), dot(mine[i], LOAD(k, at[2], i)),
-                      dot(mine[i], LOAD(k, at[3], i)));
+        if (LONG)
+            for (uint i = 0; i < PARTS; i += 8) {
+                SCORE(i) SCORE(i + 1) SCORE(i + 2) SCORE(i + 3) SCORE(i + 4) SCORE(i + 5) SCORE(i + 6) SCORE(i + 7)
+            }
+        else
+            for (uint i = 0; i < PARTS; i++) {
+                SCORE(i)
+            }
         for (uint j = 1; j < 4; j++)
             if (key + j >= seen)
                 s[j] = -INFINITY;
@@ -96,9 +110,14 @@ void main()
         vec4 p = vec4(exp_f32(s.x - higher), exp_f32(s.y - higher), exp_f32(s.z - higher), exp_f32(s.w - higher));
         most = higher;
         total = total * keep + (p.x + p.y) + (p.z + p.w);
-        for (uint i = 0; i < PARTS; i++)
-            sum[i] = sum[i] * keep + (p.x * LOAD(v, at[0], i) + p.y * LOAD(v, at[1], i)) +
-                     (p.z * LOAD(v, at[2], i) + p.w * LOAD(v, at[3], i));
+        if (LONG)
+            for (uint i = 0; i < PARTS; i += 8) {
+                ADD(i) ADD(i + 1) ADD(i + 2) ADD(i + 3) ADD(i + 4) ADD(i + 5) ADD(i + 6) ADD(i + 7)
+            }
+        else
+            for (uint i = 0; i < PARTS; i++) {
+                ADD(i)
+            }
     }
     for (uint i = 0; i < PARTS; i++)
         store(from_q, i, sum[i] / total);
