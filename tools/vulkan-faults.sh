@@ -21,10 +21,10 @@ export XDG_CACHE_HOME=$dir/cache ASAN_OPTIONS=detect_leaks=0
 run() {
     rm -rf "$XDG_CACHE_HOME/vqpipe"
     "$build/bin/vqpipe" run tests/golden/golden.yaml --plugin-path "$build/tests/vulkan" --model tests/golden/models/tiny -p "a red house" \
-        --set components.tokenizer.model_max_length=16 --steps 2 --backend vulkan --set backend.precision="$precision" --progress none -o "$1"
+        --set components.tokenizer.model_max_length=64 --steps 2 --backend vulkan --set backend.precision="$precision" --progress none -o "$1"
 }
 
-VQPIPE_VK_COUNT=1 run "$dir/right.png" 2>"$dir/counts"
+VQPIPE_VK_COUNT=1 run "$dir/right.png" 2>"$dir/counts" || true
 [ -s "$dir/right.png" ] || { cat "$dir/counts"; exit 1; }
 tried=0 failed=0
 while read -r name calls left; do
