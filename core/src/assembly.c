@@ -332,7 +332,7 @@ static const struct vqp_tensor *find_tensor(struct vqp_assembly *a, const char *
         return NULL;
     const struct vqp_weights *w = (*folder)->weights;
     const struct vqp_tensor *t = vqp_weights_find(w, name);
-    if (!t) {
+    if (!t && err) {
         struct vqp_nearest near = {.word = name};
         for (uint32_t i = 0; i < vqp_weights_count(w); i++)
             vqp_nearest_offer(&near, vqp_weights_at(w, i)->name);

@@ -62,9 +62,17 @@ static void draw_uniforms(struct draw *d, int64_t first)
             c[3][i] = l0[i];
         }
     }
-    for (int i = 0; i < LANES; i++)
-        for (int word = 0; word < 4; word++)
-            d->u[4 * i + word] = (float)(int32_t)(c[word][i] >> 9) * 0x1p-23f + 0x1p-24f;
+    vf f[4];
+    for (int word = 0; word < 4; word++) {
+        vu bits;
+        memcpy(&bits, c[word], sizeof bits);
+        f[word] = __builtin_convertvector((vi)(bits >> 9), vf) * 0x1p-23f + 0x1p-24f;
+    }
+    for (int high = 0; high < 2; high++) {
+        vf even = interleave(f[0], f[2], high), odd = interleave(f[1], f[3], high);
+        for (int half = 0; half < 2; half++)
+            store(d->u + (2 * high + half) * LANES, interleave(even, odd, half));
+    }
 }
 
 /* Offers the classes k .. k+LANES-1, of which `some` are there, in ascending order of k (a multiple of LANES). */

@@ -4,7 +4,8 @@
  * which the sum reaches the rate is sorted. */
 
 enum {
-    BUCKETS = 512
+    BUCKETS = 512,
+    STEP = 16
 };
 struct truncation {
     const struct vqp_hb_node *n;
@@ -85,16 +86,24 @@ static void item(void *ctx, uint64_t i, uint32_t slot)
     memset(sum, 0, BUCKETS * sizeof *sum);
     for (int64_t k = 0; k < classes; k++)
         sum[bucket[k]] += e[k];
+    for (; cut < BUCKETS; cut += STEP) { /* by steps, as long as the sum stays below */
+        double more = 0;
+        for (int64_t k = 0; k < STEP; k++)
+            more += sum[cut + k];
+        if (!((float)(total + more) < rate))
+            break;
+        total += more;
+    }
     while (cut < BUCKETS && (float)(total + sum[cut]) < rate)
         total += sum[cut++];
-    for (int64_t k = 0; k < classes; k++)
-        if (bucket[k] == cut)
-            order[n++] = (uint32_t)k;
     for (int64_t k = 0; k < classes; k += LANES) {
         vf v = load_some(in + k, classes - k, 0);
         vi b = {0};
         memcpy(&b, bucket + k, classes - k < LANES ? (size_t)(classes - k) * sizeof *bucket : sizeof b);
         store_some(out + k, classes - k, choose((b < cut) & ~(v < low), v, splat(low)));
+        for (int64_t c = k; any(b == cut) && c < k + LANES && c < classes; c++)
+            if (bucket[c] == cut)
+                order[n++] = (uint32_t)c;
     }
     vqp_hb_sort_some(in, order, n);
     for (uint32_t k = 0; k < n; k++) {

@@ -82,6 +82,18 @@ INLINE vi choose_int(vi mask, vi a, vi b)
 {
     return (mask & a) | (~mask & b);
 }
+/* 1 where a lane of the mask is not 0. */
+INLINE int any(vi mask)
+{
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#else
+    int32_t some = 0;
+    for (int i = 0; i < LANES; i++)
+        some |= mask[i];
+    return some != 0;
+#endif
+}
 /* a > b ? a : b; b where one is a NaN. */
 INLINE vf larger(vf a, vf b)
 {
@@ -120,6 +132,21 @@ INLINE vf turned(vf v, int by)
     return load(s + by);
 #else
     return __builtin_shuffle(v, (lane_numbers() + by) & (LANES - 1));
+#endif
+}
+/* a and b in turns, lane by lane: their lower halves, or the higher ones. */
+INLINE vf interleave(vf a, vf b, int high)
+{
+#if defined(__clang__)
+    float s[2][LANES], t[LANES];
+    store(s[0], a);
+    store(s[1], b);
+    for (int i = 0; i < LANES; i++)
+        t[i] = s[i % 2][(high * LANES + i) / 2];
+    return load(t);
+#else
+    vi lane = lane_numbers();
+    return __builtin_shuffle(a, b, ((lane + high * LANES) >> 1) + (lane & 1) * LANES);
 #endif
 }
 INLINE float sum_of(vf v)

@@ -150,13 +150,13 @@ struct NAME(tile) {
 #ifndef VQP_SDPA_HIDE
 #define VQP_SDPA_HIDE
 /* Hides the keys from `seen` on of a row's scores: a vector that is seen in part, and those behind it. */
-INLINE void hide(float *score, int64_t seen, int64_t keys, float unseen)
+INLINE void hide(float *score, int64_t seen, int64_t keys)
 {
     int64_t j = seen / LANES * LANES;
     vi there = lane_numbers() < (int32_t)(seen - j);
-    store(score + j, choose(there, load(score + j), splat(unseen)));
+    store(score + j, choose(there, load(score + j), splat(-INFINITY)));
     for (j += LANES; j < keys; j += LANES)
-        store(score + j, splat(unseen));
+        store(score + j, splat(-INFINITY));
 }
 #endif
 
@@ -167,17 +167,20 @@ INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int6
 {
     float scale = s->n->op.u.sdpa.scale * 1.44269504088896341f, max[ROWS];
     vf most[ROWS], sum[ROWS];
+    for (int64_t j = 0; scale < 0 && j < ROWS * KEY_BLOCK; j++)
+        t->score[j] = -t->score[j];
+    scale = scale < 0 ? -scale : scale; /* the largest score stays the largest when it is scaled */
     for (int r = 0; r < ROWS; r++) {
         if (seen[r] < keys || keys % LANES)
-            hide(t->score + r * KEY_BLOCK, seen[r] < 0 ? 0 : seen[r], keys, scale < 0 ? INFINITY : -INFINITY);
+            hide(t->score + r * KEY_BLOCK, seen[r] < 0 ? 0 : seen[r], keys);
         most[r] = splat(-INFINITY);
         sum[r] = splat(0);
     }
     for (int64_t j = 0; j < keys; j += LANES)
         for (int r = 0; r < ROWS; r++)
-            most[r] = larger(load(t->score + r * KEY_BLOCK + j) * scale, most[r]);
+            most[r] = larger(load(t->score + r * KEY_BLOCK + j), most[r]);
     for (int r = 0; r < ROWS; r++) {
-        max[r] = largest_of(most[r]);
+        max[r] = largest_of(most[r]) * scale;
         if (!first && t->max[r] > max[r])
             max[r] = t->max[r];
         if (!(max[r] > -INFINITY))
