@@ -17,7 +17,7 @@ struct row {
     float mean, factor;
 };
 
-/* The sums of (x - mean), or of its square, of `rows` rows. */
+/* The sums of x, or of (x - mean) squared, of `rows` rows. */
 INLINE void totals(const struct row *row, int rows, int64_t width, int squared, float *out)
 {
     vf sum[AT_ONCE][CHAINS] = {0};
@@ -25,13 +25,13 @@ INLINE void totals(const struct row *row, int rows, int64_t width, int squared, 
     for (; d + STRIDE <= width; d += STRIDE)
         for (int r = 0; r < rows; r++)
             for (int64_t c = 0; c < CHAINS; c++) {
-                vf v = load(row[r].x + d + c * LANES) - row[r].mean;
-                sum[r][c] += squared ? v * v : v;
+                vf x = load(row[r].x + d + c * LANES), v = x - row[r].mean;
+                sum[r][c] += squared ? v * v : x;
             }
     for (; d < width; d += LANES)
         for (int r = 0; r < rows; r++) {
-            vf v = load_some(row[r].x + d, width - d, row[r].mean) - row[r].mean;
-            sum[r][0] += squared ? v * v : v;
+            vf x = load_some(row[r].x + d, width - d, squared ? row[r].mean : 0), v = x - row[r].mean;
+            sum[r][0] += squared ? v * v : x;
         }
     for (int r = 0; r < rows; r++)
         out[r] = sum_of(sum[r][0] + sum[r][1]);
