@@ -284,7 +284,7 @@ static struct vqp_folder *open_folder(struct vqp_assembly *a, struct vqp_instanc
         return NULL;
     }
     struct vqp_folder *f = &inst->folder[inst->n_folders];
-    if (vqp_weights_open(a->ctx->weights, dir, inst->variant, &f->weights, err))
+    if (vqp_inside_weights(a->ctx->weights, dir, inst->variant, &f->weights, err))
         return NULL;
     uint64_t bytes;
     for (uint32_t i = 0; vqp_weights_part(f->weights, i, &bytes); i++)

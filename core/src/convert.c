@@ -319,7 +319,7 @@ static vqp_status convert_part(struct conversion *c, struct vqp_arena *a, const 
     if (status || !file)
         return status;
     c->part = part->name;
-    status = vqp_weights_open(c->ctx->weights, part->path, c->params->variant, &c->weights, c->err);
+    status = vqp_inside_weights(c->ctx->weights, part->path, c->params->variant, &c->weights, c->err);
     if (!status)
         status = write_file(c, file);
     vqp_weights_close(c->ctx->weights, c->weights);
@@ -334,7 +334,7 @@ static vqp_status measure(struct conversion *c, const struct vqp_model_folder *m
     for (uint32_t i = 0; !status && i < m->n_parts; i++) {
         if (!m->part[i].weights)
             continue;
-        status = vqp_weights_open(c->ctx->weights, m->part[i].path, c->params->variant, &c->weights, c->err);
+        status = vqp_inside_weights(c->ctx->weights, m->part[i].path, c->params->variant, &c->weights, c->err);
         for (uint32_t k = 0; !status && k < vqp_weights_count(c->weights); k++)
             c->total += vqp_weights_at(c->weights, k)->bytes;
         uint64_t bytes;

@@ -105,7 +105,7 @@ static vqp_status map_codes(struct vqp_weight_cache *c, const char *checkpoint, 
                         "%.200s: its transformer predicts %u codes and its VQ-VAE has %u, but there is no %s to tell "
                         "which they are; put that file of microsoft/VQ-Diffusion (help_folder/statistics) beside it",
                         checkpoint, used, codes, name);
-    if (vqp_weights_open_files(c, path, NULL, &w, &e))
+    if (vqp_weights_open(c, path, NULL, &w, &e))
         return vqp_fail(err, e.code, "%s", e.msg);
     const struct vqp_tensor *t = vqp_weights_count(w) == 1 ? vqp_weights_at(w, 0) : NULL;
     vqp_status s = VQP_OK;
@@ -151,7 +151,7 @@ static vqp_status open_codec(struct vqp_weight_cache *c, const char *checkpoint,
                         "%.200s: holds no VQ-VAE, and neither is %s, %s, %s or %s beside it or in taming_dvae; put the "
                         "one of this model there, or give components.vq_decoder.path",
                         checkpoint, names[0], names[1], names[2], names[3]);
-    vqp_status s = vqp_weights_open_files(c, path, NULL, &in->file, err);
+    vqp_status s = vqp_weights_open(c, path, NULL, &in->file, err);
     if (s)
         return s;
     struct vqp_tensor_list codec = list_of(in->file);
@@ -218,7 +218,7 @@ int vqp_inside_open(struct vqp_weight_cache *c, const char *path, struct vqp_ins
         return 0;
     if (!inside)
         strcpy(file, path);
-    *status = vqp_weights_open_files(c, file, NULL, &out->file, inside ? err : NULL);
+    *status = vqp_weights_open(c, file, NULL, &out->file, inside ? err : NULL);
     if (*status && !inside)
         *status = VQP_OK; /* whoever reads the file as what it is will say what is wrong */
     if (!out->file)
@@ -239,6 +239,49 @@ int vqp_inside_open(struct vqp_weight_cache *c, const char *path, struct vqp_ins
     if (*status)
         vqp_arena_free(&out->arena);
     return 1;
+}
+
+/* ---- as weights -------------------------------------------------------------------------------------------------- */
+
+static const struct vqp_tensor *source(const void *ctx, uint32_t i)
+{
+    return ((const struct vqp_inside *)ctx)->list.sources[i].from;
+}
+
+static vqp_status make(void *ctx, uint32_t i, struct vqp_error *err)
+{
+    struct vqp_inside *in = ctx;
+    return vqp_original_make(&in->list, &in->list.tensors[i], &in->arena, err);
+}
+
+static void destroy(void *ctx)
+{
+    struct vqp_inside *in = ctx;
+    vqp_arena_free(&in->arena);
+    free(in);
+}
+
+vqp_status vqp_inside_weights(struct vqp_weight_cache *c, const char *dir, const char *variant,
+                              struct vqp_weights **out, struct vqp_error *err)
+{
+    struct vqp_inside in;
+    const char *folder;
+    vqp_status status;
+    if (!vqp_inside_open(c, dir, &in, &folder, &status, err))
+        return vqp_weights_open(c, dir, variant, out, err);
+    if (status)
+        return status;
+    struct vqp_inside *kept = in.file ? malloc(sizeof *kept) : NULL;
+    if (kept) {
+        *kept = in;
+        return vqp_weights_derive(
+            c, &(struct vqp_derived){in.file, in.shown, in.list.tensors, in.list.n, kept, source, make, destroy}, out,
+            err);
+    }
+    status = in.file ? no_memory(dir, err) : vqp_weights_open(c, folder, variant, out, err);
+    vqp_weights_close(c, in.file);
+    vqp_arena_free(&in.arena);
+    return status;
 }
 
 int vqp_inside_config(const char *path, struct vqp_arena *a, const char **folder, json_t **config, vqp_status *status,

@@ -7,6 +7,10 @@
  * folder NAME beside it, as a checkpoint holds no tokenizer. Other paths stay as they are. NULL when out of memory. */
 const char *vqp_inside_path(struct vqp_arena *a, const char *path);
 
+/* vqp_weights_open() of a path that may lead into a checkpoint. */
+vqp_status vqp_inside_weights(struct vqp_weight_cache *c, const char *dir, const char *variant,
+                              struct vqp_weights **out, struct vqp_error *err);
+
 /* One part of a checkpoint, and the file that holds it. */
 struct vqp_inside {
     struct vqp_arena arena;

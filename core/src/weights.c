@@ -1,6 +1,5 @@
 #include "weights.h"
 #include "foreign.h"
-#include "inside.h"
 #include "json.h"
 #include "model_files.h"
 #include "pytorch.h"
@@ -35,8 +34,7 @@ struct vqp_weights {
     uint32_t *of_part;          /* per tensor */
     atomic_uchar *finite;       /* per tensor: scanned, and nothing was found */
     pthread_mutex_t lock;       /* guards what vqp_weights_ready does */
-    struct vqp_inside
-        *inside; /* a part of a checkpoint, whose list `tensors` is: no files of its own, and not in the cache */
+    struct vqp_derived derived; /* file NULL: none; else no files of its own, and not in the cache */
 };
 
 struct vqp_weight_cache {
@@ -83,11 +81,10 @@ static void unmap(struct vqp_weights *w)
     vqp_model_files_free(&w->files);
     pthread_mutex_destroy(&w->lock);
     free(w->part);
-    if (w->inside)
-        vqp_arena_free(&w->inside->arena);
+    if (w->derived.file)
+        w->derived.destroy(w->derived.ctx);
     else
         free(w->tensors);
-    free(w->inside);
     free(w->of_part);
     free(w->finite);
     free(w);
@@ -247,8 +244,8 @@ static vqp_status look(const char *dir, const char *variant, struct vqp_weights 
     return VQP_OK;
 }
 
-vqp_status vqp_weights_open_files(struct vqp_weight_cache *c, const char *dir, const char *variant,
-                                  struct vqp_weights **out, struct vqp_error *err)
+vqp_status vqp_weights_open(struct vqp_weight_cache *c, const char *dir, const char *variant, struct vqp_weights **out,
+                            struct vqp_error *err)
 {
     struct vqp_weights *w = calloc(1, sizeof *w), *open;
     if (!w)
@@ -273,48 +270,22 @@ vqp_status vqp_weights_open_files(struct vqp_weight_cache *c, const char *dir, c
     return status;
 }
 
-/* Takes over `in`, also when it fails. */
-static vqp_status open_inside(struct vqp_weight_cache *c, const struct vqp_inside *in, struct vqp_weights **out,
+vqp_status vqp_weights_derive(struct vqp_weight_cache *c, const struct vqp_derived *d, struct vqp_weights **out,
                               struct vqp_error *err)
 {
     struct vqp_weights *w = calloc(1, sizeof *w);
-    struct vqp_inside *own = malloc(sizeof *own);
-    atomic_uchar *finite = calloc((size_t)in->list.n + 1, sizeof *finite);
-    if (!w || !own || !finite) {
-        vqp_weights_close(c, in->file);
-        struct vqp_arena arena = in->arena;
-        vqp_arena_free(&arena);
+    atomic_uchar *finite = calloc((size_t)d->n + 1, sizeof *finite);
+    if (!w || !finite) {
+        vqp_weights_close(c, d->file);
+        d->destroy(d->ctx);
         free(w);
-        free(own);
         free(finite);
         return vqp_fail(err, VQP_E_NOMEM, "no memory left to open a checkpoint");
     }
-    *own = *in;
+    *w = (struct vqp_weights){.refs = 1, .count = d->n, .tensors = d->tensors, .finite = finite, .derived = *d};
     pthread_mutex_init(&w->lock, NULL);
-    w->refs = 1;
-    w->count = in->list.n;
-    w->tensors = in->list.tensors;
-    w->finite = finite;
-    w->inside = own;
     *out = w;
     return VQP_OK;
-}
-
-vqp_status vqp_weights_open(struct vqp_weight_cache *c, const char *dir, const char *variant, struct vqp_weights **out,
-                            struct vqp_error *err)
-{
-    struct vqp_inside in;
-    const char *folder;
-    vqp_status status;
-    if (!vqp_inside_open(c, dir, &in, &folder, &status, err))
-        return vqp_weights_open_files(c, dir, variant, out, err);
-    if (status)
-        return status;
-    if (in.file)
-        return open_inside(c, &in, out, err);
-    status = vqp_weights_open_files(c, folder, variant, out, err);
-    vqp_arena_free(&in.arena);
-    return status;
 }
 
 void vqp_weights_close(struct vqp_weight_cache *c, struct vqp_weights *w)
@@ -323,7 +294,7 @@ void vqp_weights_close(struct vqp_weight_cache *c, struct vqp_weights *w)
         return;
     pthread_mutex_lock(&c->lock);
     int last = --w->refs == 0;
-    if (last && !w->inside) {
+    if (last && !w->derived.file) {
         struct vqp_weights **link = &c->files;
         while (*link != w)
             link = &(*link)->next;
@@ -337,20 +308,20 @@ void vqp_weights_close(struct vqp_weight_cache *c, struct vqp_weights *w)
     for (uint32_t i = 0; fn && i < w->count; i++)
         if (w->tensors[i].data)
             fn(ctx, w->tensors[i].data);
-    struct vqp_weights *file = w->inside ? w->inside->file : NULL;
+    struct vqp_weights *file = w->derived.file;
     unmap(w);
     vqp_weights_close(c, file);
 }
 
 const char *vqp_weights_file(const struct vqp_weights *w)
 {
-    return w->inside ? w->inside->shown : w->files.shown;
+    return w->derived.file ? w->derived.shown : w->files.shown;
 }
 
 const char *vqp_weights_part(const struct vqp_weights *w, uint32_t i, uint64_t *bytes)
 {
-    if (w->inside)
-        return vqp_weights_part(w->inside->file, i, bytes);
+    if (w->derived.file)
+        return vqp_weights_part(w->derived.file, i, bytes);
     if (i >= w->files.n)
         return NULL;
     *bytes = (uint64_t)w->part[i].size;
@@ -381,12 +352,13 @@ static struct part *part_of(const struct vqp_weights *w, const struct vqp_tensor
 
 vqp_status vqp_weights_ready(struct vqp_weights *w, const struct vqp_tensor *t, struct vqp_error *err)
 {
-    if (w->inside) {
-        struct vqp_inside *in = w->inside;
-        vqp_status status = vqp_weights_ready(in->file, in->list.sources[t - w->tensors].from, err);
+    const struct vqp_derived *d = &w->derived;
+    if (d->file) {
+        uint32_t i = (uint32_t)(t - w->tensors);
+        vqp_status status = vqp_weights_ready(d->file, d->source(d->ctx, i), err);
         pthread_mutex_lock(&w->lock);
         if (!status)
-            status = vqp_original_make(&in->list, &w->tensors[t - w->tensors], &in->arena, err);
+            status = d->make(d->ctx, i, err);
         pthread_mutex_unlock(&w->lock);
         return status;
     }
@@ -401,8 +373,8 @@ vqp_status vqp_weights_ready(struct vqp_weights *w, const struct vqp_tensor *t, 
 
 void vqp_weights_drop(const struct vqp_weights *w, const struct vqp_tensor *t)
 {
-    if (w->inside) {
-        vqp_weights_drop(w->inside->file, w->inside->list.sources[t - w->tensors].from);
+    if (w->derived.file) {
+        vqp_weights_drop(w->derived.file, w->derived.source(w->derived.ctx, (uint32_t)(t - w->tensors)));
         return;
     }
     const struct part *p = part_of(w, t);
@@ -492,7 +464,7 @@ vqp_status vqp_weights_check_finite(struct vqp_weights *w, const struct vqp_tens
     }
     char name[128];
     return vqp_fail(err, VQP_E_FORMAT, "%.240s: tensor \"%s\" has %s at element %llu; the file is damaged",
-                    w->inside ? w->inside->shown : part_of(w, t)->path,
+                    w->derived.file ? w->derived.shown : part_of(w, t)->path,
                     vqp_quote(t->name, strlen(t->name), name, sizeof name), fraction ? "NaN" : "an infinity",
                     (unsigned long long)at);
 }

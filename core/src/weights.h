@@ -27,11 +27,23 @@ void vqp_weight_cache_destroy(struct vqp_weight_cache *c);
  * errors name. `dir` may also be one file. Shards of an index are one list; a tensor in two of them is refused. *out is shared:
  * each open is paired with one close. */
 struct vqp_weights;
-vqp_status vqp_weights_open_files(struct vqp_weight_cache *c, const char *dir, const char *variant,
-                                  struct vqp_weights **out, struct vqp_error *err);
-/* The same, and parts of checkpoints as inside.h has them: `dir` may lead into one. */
 vqp_status vqp_weights_open(struct vqp_weight_cache *c, const char *dir, const char *variant, struct vqp_weights **out,
                             struct vqp_error *err);
+/* Tensors that are made of those of an open file, when they are first used. */
+struct vqp_derived {
+    struct vqp_weights *file;
+    const char *shown;          /* for messages */
+    struct vqp_tensor *tensors; /* [n] in name order; data NULL until it is made */
+    uint32_t n;
+    void *ctx;
+    const struct vqp_tensor *(*source)(const void *ctx, uint32_t i); /* the file's tensor behind the i-th */
+    /* Sets the i-th tensor's data; called with its source ready, and by one thread at a time. */
+    vqp_status (*make)(void *ctx, uint32_t i, struct vqp_error *err);
+    void (*destroy)(void *ctx); /* of ctx, tensors and what was made, after the last close */
+};
+/* These as weights of their own, which are in no cache. Takes over file and ctx, also when it fails. */
+vqp_status vqp_weights_derive(struct vqp_weight_cache *c, const struct vqp_derived *d, struct vqp_weights **out,
+                              struct vqp_error *err);
 void vqp_weights_close(struct vqp_weight_cache *c, struct vqp_weights *w);
 const char *vqp_weights_file(const struct vqp_weights *w); /* the file, or the index of several */
 /* The i-th of the files that were taken, and its size in bytes; NULL past the end. */

@@ -1,6 +1,7 @@
 #include "check.h"
 #include "context.h"
 #include "half.h"
+#include "inside.h"
 #include "scratch.h"
 #include "torch_file.h"
 #include <math.h>
@@ -79,7 +80,7 @@ static struct vqp_weights *part(const char *path)
 {
     struct vqp_weights *w = NULL;
     struct vqp_error err = {0};
-    if (vqp_weights_open(ctx->weights, scratch(path), NULL, &w, &err)) {
+    if (vqp_inside_weights(ctx->weights, scratch(path), NULL, &w, &err)) {
         printf("\n    %s\n", err.msg);
         CU_FAIL_FATAL("a converted part does not open");
     }
