@@ -258,18 +258,6 @@ static vqp_status run_phase(void *ctx, struct vqp_session *s, uint32_t phase, ui
 
 /* ---- the sum ---------------------------------------------------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, uint32_t n)
-{
-    qsort(v, n, sizeof *v, ascending);
-    return (v[(n - 1) / 2] + v[n / 2]) / 2;
-}
-
 /* The step that a round is compared with, of those after it: the second one where no other round comes before that, as the first one finds
  * the round's operands in the caches and not its own. 0: none. */
 static double step_after(const struct vqpipe_bench *b, uint32_t k)
@@ -292,7 +280,7 @@ static void settle_shares(struct vqpipe_bench *b)
         double step = before > 0 && after > 0 ? (before + after) / 2 : before + after;
         share[k] = r->seconds / (step > 0 ? step : b->info.first_step);
     }
-    b->info.share = median(share, n);
+    b->info.share = vqp_median(share, n);
     b->info.share_low = share[(n - 1) / 4];
     b->info.share_high = share[n - 1 - (n - 1) / 4];
 }
@@ -311,10 +299,10 @@ static vqp_status settle_steps(struct vqpipe_bench *b, struct vqp_error *err)
     for (uint32_t i = 0; i < n_ops; i++) {
         for (uint32_t k = 0; k < n; k++)
             column[k] = b->op_seconds[(size_t)k * n_ops + i];
-        b->ops[b->first[VQP_STEP] + i].pub.seconds = median(column, n);
+        b->ops[b->first[VQP_STEP] + i].pub.seconds = vqp_median(column, n);
     }
     free(column);
-    info->step = median(b->step_seconds, n);
+    info->step = vqp_median(b->step_seconds, n);
     info->step_low = b->step_seconds[(n - 1) / 4];
     info->step_high = b->step_seconds[n - 1 - (n - 1) / 4];
     return VQP_OK;

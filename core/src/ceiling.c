@@ -74,6 +74,12 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+double vqp_median(double *v, uint32_t n)
+{
+    qsort(v, n, sizeof *v, ascending);
+    return (v[(n - 1) / 2] + v[n / 2]) / 2;
+}
+
 void vqp_ceiling_spread(const struct vqp_ceiling *c, double *median, double *low, double *high)
 {
     double s[VQP_CEILING_ROUNDS];
@@ -82,10 +88,9 @@ void vqp_ceiling_spread(const struct vqp_ceiling *c, double *median, double *low
     if (!n)
         return;
     memcpy(s, c->seconds, n * sizeof *s);
-    qsort(s, n, sizeof *s, ascending);
+    *median = vqp_median(s, n);
     *low = s[0];
     *high = s[n - 1];
-    *median = (s[(n - 1) / 2] + s[n / 2]) / 2;
 }
 
 void vqp_ceilings_free(struct vqp_ceilings *c)

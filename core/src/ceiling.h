@@ -23,6 +23,8 @@ vqp_status vqp_ceilings_add(struct vqp_ceilings *c, const struct vqp_piece *piec
                             struct vqp_error *err);
 /* One round of the entries first .. first+n-1, those that have had all rounds left out. */
 vqp_status vqp_ceilings_measure(struct vqp_ceilings *c, uint32_t first, uint32_t n, struct vqp_error *err);
+/* Of v[n], n > 0, which it sorts. */
+double vqp_median(double *v, uint32_t n);
 /* The median, least and most of an entry's rounds; 0 where there was none. */
 void vqp_ceiling_spread(const struct vqp_ceiling *c, double *median, double *low, double *high);
 void vqp_ceilings_free(struct vqp_ceilings *c);
