@@ -66,8 +66,9 @@ void store(uint at, uint i, vec4 r)
             result[at + 4 * i + j] = r[j];
 }
 
-// llvmpipe ends a shader's loops, without a word, once they have turned 65535 times in all: long heads go eight vectors a turn.
-const bool LONG = PARTS > 32 && PARTS % 8 == 0;
+// llvmpipe bounds how often loops turn (VK_CPU_TURNS), and unrolls those over a whole array of up to 32, which is faster too: longer heads go eight
+// vectors a turn, then the up to seven left over.
+const uint EIGHTS = PARTS > 32 ? PARTS / 8 * 8 : 0;
 #define SCORE(i)                                                                                                       \
     s += vec4(dot(mine[i], LOAD(k, at[0], i)), dot(mine[i], LOAD(k, at[1], i)), dot(mine[i], LOAD(k, at[2], i)),         \
               dot(mine[i], LOAD(k, at[3], i)));
@@ -94,14 +95,12 @@ void main()
         uint at[4];
         for (uint j = 0; j < 4; j++)
             at[j] = from_k + min(key + j, seen - 1) * stride;
-        if (LONG)
-            for (uint i = 0; i < PARTS; i += 8) {
-                SCORE(i) SCORE(i + 1) SCORE(i + 2) SCORE(i + 3) SCORE(i + 4) SCORE(i + 5) SCORE(i + 6) SCORE(i + 7)
-            }
-        else
-            for (uint i = 0; i < PARTS; i++) {
-                SCORE(i)
-            }
+        for (uint i = 0; i < EIGHTS; i += 8) {
+            SCORE(i) SCORE(i + 1) SCORE(i + 2) SCORE(i + 3) SCORE(i + 4) SCORE(i + 5) SCORE(i + 6) SCORE(i + 7)
+        }
+        for (uint i = EIGHTS; i < PARTS; i++) {
+            SCORE(i)
+        }
         for (uint j = 1; j < 4; j++)
             if (key + j >= seen)
                 s[j] = -INFINITY;
@@ -110,14 +109,12 @@ void main()
         vec4 p = vec4(exp_f32(s.x - higher), exp_f32(s.y - higher), exp_f32(s.z - higher), exp_f32(s.w - higher));
         most = higher;
         total = total * keep + (p.x + p.y) + (p.z + p.w);
-        if (LONG)
-            for (uint i = 0; i < PARTS; i += 8) {
-                ADD(i) ADD(i + 1) ADD(i + 2) ADD(i + 3) ADD(i + 4) ADD(i + 5) ADD(i + 6) ADD(i + 7)
-            }
-        else
-            for (uint i = 0; i < PARTS; i++) {
-                ADD(i)
-            }
+        for (uint i = 0; i < EIGHTS; i += 8) {
+            ADD(i) ADD(i + 1) ADD(i + 2) ADD(i + 3) ADD(i + 4) ADD(i + 5) ADD(i + 6) ADD(i + 7)
+        }
+        for (uint i = EIGHTS; i < PARTS; i++) {
+            ADD(i)
+        }
     }
     for (uint i = 0; i < PARTS; i++)
         store(from_q, i, sum[i] / total);

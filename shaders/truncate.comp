@@ -56,6 +56,32 @@ void find_first(uint at, out uint most, out uint where)
     barrier();
 }
 
+// Equals of the cut come in the order of their classes: the first that the rate drops, or `classes`. Each invocation takes neighbours.
+uint first_dropped(uint at, uint cut, float sum_above, float limit)
+{
+    uint me = gl_LocalInvocationID.x, chunk = (classes + GROUP - 1) / GROUP, first = me * chunk, end = min(first + chunk, classes), stop = classes;
+    float before = 0.0;
+    for (uint k = first; k < end; k++)
+        before += key(AT(logp, at + k)) == cut ? 1.0 : 0.0;
+    exchange[me] = before;
+    barrier();
+    before = 0.0;
+    for (uint i = 0; i < me; i++)
+        before += exchange[i];
+    for (uint k = first; k < end && stop == classes; k++)
+        if (key(AT(logp, at + k)) == cut) {
+            if (!(sum_above + (before > 0.0 ? before * exp_f32(AT(logp, at + k)) : 0.0) < limit))
+                stop = k;
+            before += 1.0;
+        }
+    keys[me] = stop;
+    barrier();
+    for (uint i = 0; i < GROUP; i++)
+        stop = min(stop, keys[i]);
+    barrier();
+    return stop;
+}
+
 void main()
 {
     uint row = work_group(), me = gl_LocalInvocationID.x, at = row * classes, most, where;
@@ -93,19 +119,20 @@ void main()
         from = next_from;
         to = next_to;
     }
-    for (uint k = me; k < classes; k += GROUP)
-        sum_above += key(AT(logp, at + k)) > to && key(AT(logp, at + k)) != 0 ? EXP(at + k) : 0.0;
+    float equals = 0.0;
+    for (uint k = me; k < classes; k += GROUP) {
+        uint mine = key(AT(logp, at + k));
+        sum_above += mine > to && mine != 0 ? EXP(at + k) : 0.0;
+        equals += mine == to ? 1.0 : 0.0;
+    }
     sum_above = group_sum(sum_above);
+    uint stop = sum_above < limit ? classes : 0;
+    if (group_sum(equals) > 1.0)
+        stop = min(stop, first_dropped(at, to, sum_above, limit));
     for (uint k = me; k < classes; k += GROUP) {
         float v = AT(logp, at + k);
         uint mine = key(v);
-        bool kept = mine > to;
-        if (mine == to) { // its equals come in the order of their classes
-            float before = 0.0;
-            for (uint j = 0; j < k; j++)
-                before += key(AT(logp, at + j)) == to ? 1.0 : 0.0;
-            kept = sum_above + (before > 0.0 ? before * exp_f32(v) : 0.0) < limit;
-        }
+        bool kept = mine > to || (mine == to && k < stop);
         kept = limit > 0.0 ? kept || k == where : k == where;
         result[at + k] = !kept || v < low ? low : v;
     }

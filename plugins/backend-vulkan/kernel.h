@@ -17,6 +17,9 @@
 #define VK_MAX_BINDINGS 12
 #define VK_MAX_SPEC     24
 #define VK_MAX_PUSH     128 /* bytes: what every device has */
+/* llvmpipe ends all loops of an invocation, without a word, once they have turned so often in all (its LP_MAX_TGSI_LOOP_ITERATIONS): the
+ * results would be wrong. It counts the look at the condition that ends a loop too, and not what it unrolls: up to 32 turns. */
+#define VK_CPU_TURNS 65535
 
 /* One SPIR-V module, entry point "main". The build makes one for each shader and variant, and kernels.h, which declares them all:
  * vk_kernel_NAME or vk_kernel_NAME_VARIANT. */
@@ -74,6 +77,7 @@ struct vk_dispatch {
     uint32_t
         subgroup_size; /* 0: the device's own; else required of the pipeline (caps->full_subgroups), with full subgroups */
     uint64_t work;     /* rough count of multiply-adds, for bounding submissions; 0: from the bytes that are bound */
+    uint64_t turns;    /* what the loops of one invocation turn at most, all together (VK_CPU_TURNS); 0: few */
 };
 
 /* ---- building a dispatch ---- */

@@ -17,9 +17,7 @@ static void plain(struct vk_plan *plan, const struct vqp_program_view *p, uint32
         float eps;
     } push = {batch * op->u.norm.groups, op->u.norm.groups, channels, vk_count(x) / batch / channels, op->u.norm.eps};
     struct vk_dispatch d = {.kernel = kernel};
-    /* Wider for large groups: llvmpipe ends a shader's loops once they have turned 65535 times in all. */
-    uint64_t each = (uint64_t)push.pixels * (channels / push.groups);
-    vk_constant(&d, each > 65536 ? 128 : vk_row_group(plan));
+    vk_row_group(plan, &d, 3, (uint64_t)push.pixels * (channels / push.groups));
     vk_constant(&d, op->in[1] != 0);
     vk_constant(&d, op->in[2] != 0);
     vk_constant(&d, op->u.norm.act);

@@ -9,7 +9,7 @@ VK_OP(guide_log_softmax)
     int texel = vk_texels(plan, p, i, &vk_kernel_guide_log_softmax_texel);
     struct vk_dispatch d = {.kernel = texel ? &vk_kernel_guide_log_softmax_texel : &vk_kernel_guide_log_softmax,
                             .work = 32 * (uint64_t)vk_count(out)};
-    vk_constant(&d, vk_row_group(plan));
+    vk_row_group(plan, &d, 7, push[1]);
     vk_constant(&d, op->in[1] != 0);
     vk_bind_in(plan, &d, op, 0, texel);
     vk_bind_in(plan, &d, op, 1, texel);

@@ -11,7 +11,7 @@ static void plain(struct vk_plan *plan, const struct vqp_program_view *p, uint32
         float eps;
     } push = {vk_rows(x), vk_last(x), vk_rows(x) / batch, vk_dim(&p->vals[op->in[3]], 0), l2 ? 0 : op->u.norm.eps};
     struct vk_dispatch d = {.kernel = kernel};
-    vk_constant(&d, vk_row_group(plan));
+    vk_row_group(plan, &d, 3, push.width);
     vk_constant(&d, l2 ? 2 : op->kind == VQP_OP_RMS_NORM);
     vk_constant(&d, op->in[1] != 0);
     vk_constant(&d, op->in[2] != 0);

@@ -12,6 +12,7 @@ VK_OP(axis)
     for (uint32_t k = op->u.axis.axis + 1; k < in->shape.rank; k++)
         push.inner *= vk_dim(in, k);
     push.lines = vk_count(in) / push.n;
+    d.turns = (op->kind == VQP_OP_SOFTMAX ? 3 : 1) * ((uint64_t)push.n + 1);
     vk_constant(&d, op->kind);
     vk_bind(&d, vk_value(plan, op->in[0]));
     vk_bind_result(&d, vk_value(plan, op->out[0]));
@@ -26,7 +27,7 @@ VK_OP(sort_k)
     const struct vqp_op *op = &p->ops[i];
     const struct vqp_val_info *in = &p->vals[op->in[0]];
     uint32_t push[] = {vk_count(in), vk_last(in), op->u.axis.count};
-    struct vk_dispatch d = {.kernel = &vk_kernel_sort_k, .work = (uint64_t)push[0] * push[1]};
+    struct vk_dispatch d = {.kernel = &vk_kernel_sort_k, .work = (uint64_t)push[0] * push[1], .turns = push[1] + 1ull};
     vk_bind(&d, vk_value(plan, op->in[0]));
     vk_bind_result(&d, vk_value(plan, op->out[0]));
     vk_bind_result(&d, vk_value(plan, op->out[1]));

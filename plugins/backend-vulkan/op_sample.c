@@ -7,7 +7,7 @@ static struct vk_dispatch begin(struct vk_plan *plan, const struct vqp_program_v
     const struct vqp_val_info *logp = &p->vals[op->in[0]];
     struct vk_dispatch d = {.kernel = kernel, .work = 64 * (uint64_t)vk_count(logp)};
     uint32_t push[] = {vk_rows(logp), vk_dim(logp, 1), vk_last(logp), op->u.sample.stream};
-    vk_constant(&d, vk_row_group(plan));
+    vk_row_group(plan, &d, 8, push[2]); /* three, the last one with a loop inside for every four classes */
     vk_constant(&d, op->in[seed + 2] != 0);
     vk_bind(&d, vk_value(plan, op->in[0]));
     for (uint32_t k = seed; k < seed + 3; k++)

@@ -10,6 +10,14 @@ VK_F16(sdpa)
     return head_size(p, i) % 4 == 0;
 }
 
+/* As sdpa.comp: two loops over a key's vectors for four keys, from 33 vectors on eight a turn and then the up to seven left over. Shorter
+ * heads are unrolled. */
+static uint64_t turns(uint64_t keys, uint64_t vectors)
+{
+    uint64_t each = vectors > 32 ? 2 * (vectors / 8 + 1 + vectors % 8 + 1) : 0;
+    return (keys / 4 + 2) * (1 + each) + 8 * (vectors + 1);
+}
+
 /* Plain tier; half: the variants f16 and texel. */
 static void plain(struct vk_plan *plan, const struct vqp_program_view *p, uint32_t i, const struct vk_kernel *kernel,
                   int half, int texel)
@@ -22,6 +30,7 @@ static void plain(struct vk_plan *plan, const struct vqp_program_view *p, uint32
         float scale;
     } push = {vk_dim(q, 0) * heads * vk_dim(q, 1), vk_dim(q, 1), vk_dim(k, 1), heads, op->u.sdpa.scale};
     struct vk_dispatch d = {.kernel = kernel, .work = 2 * (uint64_t)push.n * push.keys * size};
+    d.turns = turns(push.keys, (size + 3) / 4);
     vk_constant(&d, size);
     vk_constant(&d, size % 4 == 0);
     vk_constant(&d, op->u.sdpa.causal != 0);

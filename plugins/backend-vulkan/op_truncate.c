@@ -12,7 +12,7 @@ VK_OP(truncate)
     int texel = vk_texels(plan, p, i, &vk_kernel_truncate_texel);
     struct vk_dispatch d = {.kernel = texel ? &vk_kernel_truncate_texel : &vk_kernel_truncate,
                             .work = 256 * (uint64_t)vk_count(out)};
-    vk_constant(&d, vk_row_group(plan));
+    vk_row_group(plan, &d, 24, push.classes); /* 17 for the cut at most: each leaves a quarter of the keys */
     vk_bind_in(plan, &d, op, 0, texel);
     vk_bind_in(plan, &d, op, 1, texel);
     vk_bind_result(&d, vk_value(plan, op->out[0]));

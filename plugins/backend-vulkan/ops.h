@@ -99,10 +99,18 @@ static inline void vk_bind_in(struct vk_plan *plan, struct vk_dispatch *d, const
     vk_bind_as(d, vk_value(plan, op->in[k]), vk_value_dtype(plan, op->in[k]), texel);
 }
 
-/* How many invocations work on a row together: one vector of a CPU; else enough to keep the memory busy. */
-static inline uint32_t vk_row_group(const struct vk_plan *plan)
+/* Constant 0, GROUP: how many invocations work on a row together, a power of two. One vector of a CPU, or as many as keep the turns of
+ * `loops` loops over its n elements below VK_CPU_TURNS; else enough to keep the memory busy. */
+static inline void vk_row_group(const struct vk_plan *plan, struct vk_dispatch *d, uint64_t loops, uint64_t n)
 {
-    return vk_caps(plan)->is_cpu ? 8 : 128;
+    const struct vk_caps *caps = vk_caps(plan);
+    const uint64_t exchange = 4096; /* more than the loops over the group turn */
+    uint32_t group = caps->is_cpu ? 8 : 128, most = caps->is_cpu ? 512 : 128;
+    while (loops * (n / group + 2) + exchange > VK_CPU_TURNS && 2 * group <= most && 2 * group <= caps->max_local[0] &&
+           2 * group <= caps->max_invocations)
+        group *= 2;
+    d->turns = loops * (n / group + 2) + exchange;
+    vk_constant(d, group);
 }
 
 #endif

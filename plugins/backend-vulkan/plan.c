@@ -177,6 +177,12 @@ vqp_status vk_emit(struct vk_plan *plan, const struct vk_dispatch *d)
                       "vulkan: %s: %s: a dispatch of %s, [%u,%u,%u] work groups, is beyond what this device takes",
                       plan->p->name, plan->p->op_scope[plan->op], d->kernel ? d->kernel->name : "no kernel",
                       d->groups[0], d->groups[1], d->groups[2]);
+    if (!st && vk_caps(plan)->is_cpu && d->turns > VK_CPU_TURNS)
+        st = vqp_fail(
+            plan->err, VQP_E_UNSUPPORTED,
+            "vulkan: %s: %s: the loops of %s turn %llu times, but a driver on the processor may end them after "
+            "%d; use --backend cpu",
+            plan->p->name, plan->p->op_scope[plan->op], d->kernel->name, (unsigned long long)d->turns, VK_CPU_TURNS);
     struct vk_node *node = st ? NULL : &plan->nodes[plan->n_nodes];
     uint64_t bytes = 0;
     if (!st) {

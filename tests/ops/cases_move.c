@@ -27,17 +27,26 @@ static void looks_codes_up(void)
 
 static void finds_nearest_codes(void)
 {
-    static const uint32_t dtypes[] = {VQP_F32, VQP_F16, VQP_BF16};
-    for (size_t i = 0; i < COUNT(dtypes); i++) {
+    static const struct {
+        int64_t rows, codes, width;
+        uint32_t dtype;
+    } v[] = {
+        {31, 77, 9, VQP_F32},   {31, 77, 9, VQP_F16},   {31, 77, 9, VQP_BF16},   {40, 1, 3, VQP_F32},
+        {5, 319, 256, VQP_F32}, {3, 4096, 64, VQP_F32}, {2, 4096, 256, VQP_F16}, /* many turns of loops */
+    };
+    for (size_t i = 0; i < COUNT(v); i++) {
         ops_seed(910 + i);
-        struct tensor *x = ops_random(VQP_F32, vqp_shape3(2, 31, 9), -1, 1);
-        struct tensor *table = ops_as(ops_random(dtypes[i], vqp_shape2(77, 9), -1, 1), VQP_VAL_WEIGHT);
-        double *score = DOUBLES(77);
+        int64_t codes = v[i].codes;
+        struct tensor *x = ops_random(VQP_F32, vqp_shape3(2, v[i].rows, v[i].width), -1, 1);
+        struct tensor *table = ops_as(ops_random(v[i].dtype, vqp_shape2(codes, v[i].width), -1, 1), VQP_VAL_WEIGHT);
+        double *score = DOUBLES(codes);
+        for (int64_t e = 0; e < v[i].width; e++) /* one row near the last code */
+            x->f[e] = (float)ops_at(table, (uint64_t)((codes - 1) * v[i].width + e)) + 0.01f;
         ops_give(vqp_nearest_code(P, ops_val(x), ops_val(table)));
         const int32_t *got = ops_result();
-        for (int64_t row = 0; got && row < 62; row++) {
+        for (int64_t row = 0; got && row < 2 * v[i].rows; row++) {
             formula_code_scores(x, table, row, score);
-            CU_ASSERT_TRUE(ops_is_best(score, 77, got[row], 1e-4));
+            CU_ASSERT_TRUE(ops_is_best(score, codes, got[row], 1e-4));
         }
         ops_reset();
     }
@@ -52,6 +61,14 @@ static void nearest_code_prefers_the_lower_of_equals(void)
     ops_give(vqp_nearest_code(P, ops_val(x), ops_val(table)));
     const int32_t *got = ops_result();
     CU_ASSERT_TRUE(got && got[0] == 1);
+    ops_reset();
+    x = ops_zeros(VQP_F32, vqp_shape2(1, 2));
+    table = ops_as(ops_zeros(VQP_F32, vqp_shape2(1000, 2)), VQP_VAL_WEIGHT);
+    for (size_t c = 0; c < 1000; c++)
+        table->f[2 * c] = c == 203 || c == 300 || c == 998 ? 1 : c == 100 ? NAN : 2;
+    ops_give(vqp_nearest_code(P, ops_val(x), ops_val(table)));
+    got = ops_result();
+    CU_ASSERT_TRUE(got && got[0] == 203);
     ops_reset();
 }
 

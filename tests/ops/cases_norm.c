@@ -79,6 +79,12 @@ static void group_norm(void)
         {{3, 0, {3, 7, 40}}, 8, VQP_ACT_SILU, VQP_BF16, 1, 0},
         {{2, 0, {2, 12}}, 2, VQP_ACT_NONE, VQP_F32, 0, 0},
         {{4, 0, {1, 9, 7, 10}}, 1, VQP_ACT_NONE, VQP_F32, 0, 1},
+        {{4, 0, {1, 4, 256, 512}},
+         1,
+         VQP_ACT_NONE,
+         VQP_F32,
+         0,
+         0}, /* many turns of loops, which some drivers end early */
     };
     for (size_t i = 0; i < COUNT(v); i++) {
         ops_seed(760 + i);

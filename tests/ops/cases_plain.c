@@ -282,6 +282,35 @@ static void works_along_any_axis(void)
         }
 }
 
+/* A Vulkan driver on the processor would end the loops early. */
+static void long_axes_are_right_or_refused(void)
+{
+    static const uint32_t kinds[] = {VQP_OP_REDUCE_SUM, VQP_OP_REDUCE_MAX, VQP_OP_ARG_MAX, VQP_OP_SOFTMAX,
+                                     VQP_OP_CUMSUM};
+    enum {
+        LENGTH = 70000
+    };
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        ops_seed(2650 + i);
+        struct tensor *x = ops_random(VQP_F32, vqp_shape2(1, LENGTH), 0, 1);
+        double *line = DOUBLES(LENGTH), *want = DOUBLES(LENGTH);
+        x->f[LENGTH - 2] = 3;
+        for (int k = 0; k < LENGTH; k++)
+            line[k] = (double)x->f[k];
+        uint64_t n = along(kinds[i], line, LENGTH, want);
+        ops_give(vqp_along(P, kinds[i], ops_val(x), 1));
+        const char *refusal = ops_refusal();
+        const void *got = refusal ? NULL : ops_result();
+        if (refusal)
+            CHECK_STR_HAS(refusal, "--backend cpu");
+        else if (got && kinds[i] == VQP_OP_ARG_MAX)
+            CU_ASSERT_EQUAL(*(const int32_t *)got, LENGTH - 2);
+        if (got && kinds[i] != VQP_OP_ARG_MAX)
+            ops_close(kinds[i], got, want, n);
+        ops_reset();
+    }
+}
+
 static void arg_max_never_gives_nan(void)
 {
     const float rows[3][4] = {{NAN, 1, 5, 5}, {2, NAN, -1, NAN}, {-INFINITY, -INFINITY, NAN, -INFINITY}};
@@ -381,6 +410,7 @@ const struct vqp_case cases_plain[] = {
     {"concat joins and slice cuts along any axis", joins_and_slices},
     {"permute", permutes},
     {"reductions, softmax and cumsum along any axis", works_along_any_axis},
+    {"an axis of any length is right, or refused with a reason", long_axes_are_right_or_refused},
     {"arg_max takes the lowest, never NaN", arg_max_never_gives_nan},
     {"sort_k: stable, NaN last", sorts},
     {"gather clamps its indices", gathers},

@@ -66,6 +66,27 @@ static void truncates_at_the_rate_itself(void)
     ops_reset();
 }
 
+/* Equals at the cut, all classes of a row or every third. */
+static void truncates_many_equals(void)
+{
+    enum {
+        CLASSES = 3001
+    };
+    for (int every = 1; every <= 3; every += 2) {
+        struct tensor *logp = ops_zeros(VQP_F32, vqp_shape2(2, CLASSES));
+        struct tensor *rate = ops_random(VQP_F32, vqp_shape1(1), 0.7, 0.7);
+        double *before = DOUBLES(CLASSES), *want = DOUBLES(CLASSES);
+        for (int k = 0; k < 2 * CLASSES; k++)
+            logp->f[k] = k % CLASSES % every ? -20 : logf((float)every / CLASSES);
+        formula_truncate(logp->f, CLASSES, rate->f[0], -70, before, want);
+        ops_give(vqp_truncate(P, ops_val(logp), ops_val(rate), -70));
+        const float *got = ops_result();
+        for (int row = 0; got && row < 2; row++)
+            ops_equal_f32("truncate", got + row * CLASSES, want, CLASSES);
+        ops_reset();
+    }
+}
+
 /* The jump s -> t of a chain with C codes that keeps, changes or masks a token, and the two cumulative ones. */
 static struct tensor *parameters(int64_t classes, double keep_t, double mask_t, double keep_s, double mask_s, int final)
 {
@@ -277,6 +298,7 @@ static void draws_one_number_a_position(void)
 const struct vqp_case cases_sample[] = {
     {"truncate keeps the class that crosses the rate", truncates},
     {"truncate drops what follows once the rate is reached", truncates_at_the_rate_itself},
+    {"truncate keeps as many of many equals as it takes", truncates_many_equals},
     {"posterior_sample draws from the posterior", samples_posteriors},
     {"categorical_sample draws and tells the probability", samples_categories},
     {"a draw does not depend on the batch", draws_do_not_depend_on_the_batch},

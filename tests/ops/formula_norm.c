@@ -32,19 +32,23 @@ void formula_group_norm(const struct tensor *x, const struct tensor *weight, con
                         double eps, uint32_t act, double *out)
 {
     uint64_t c = (uint64_t)ops_dim(x, 1), each = c / (uint64_t)groups, row = x->count / (uint64_t)x->shape.dim[0];
-    for (uint64_t k = 0; k < x->count; k++) {
-        uint64_t b = k / row, group = k % c / each;
-        double mean = 0, var = 0, n = (double)(row / (uint64_t)groups);
-        for (int pass = 0; pass < 2; pass++)
-            for (uint64_t j = 0; j < row; j++)
-                if (j % c / each == group) {
-                    double v = ops_at(x, b * row + j);
-                    mean += pass ? 0 : v / n;
-                    var += pass ? (v - mean) * (v - mean) / n : 0;
+    double n = (double)(row / (uint64_t)groups);
+    for (uint64_t first = 0; first < x->count; first += row)
+        for (uint64_t group = 0; group < (uint64_t)groups; group++) {
+            double mean = 0, var = 0;
+            for (int pass = 0; pass < 3; pass++)
+                for (uint64_t k = first; k < first + row; k++) {
+                    double v = ops_at(x, k), w = weight ? ops_at(weight, k % c) : 1, b = bias ? ops_at(bias, k % c) : 0;
+                    if (k % c / each != group)
+                        continue;
+                    if (pass == 0)
+                        mean += v / n;
+                    else if (pass == 1)
+                        var += (v - mean) * (v - mean) / n;
+                    else
+                        out[k] = formula_act(act, (v - mean) / sqrt(var + eps) * w + b);
                 }
-        out[k] = formula_act(act, (ops_at(x, k) - mean) / sqrt(var + eps) * (weight ? ops_at(weight, k % c) : 1) +
-                                      (bias ? ops_at(bias, k % c) : 0));
-    }
+        }
 }
 
 void formula_l2_norm(const struct tensor *x, double *out)

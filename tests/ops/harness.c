@@ -226,31 +226,42 @@ int ops_supported(void)
     return ops_target.v->supports(ops_target.self, view, view->n_ops - 1);
 }
 
-int ops_build(void)
+static vqp_status build(struct vqp_error *err)
 {
-    struct vqp_error err = {0};
     const struct vqp_backend_vtbl *v = ops_target.v;
-    if (vqp_program_seal(ops_program(), &err))
-        return failed("the program", &err);
+    vqp_status st = vqp_program_seal(ops_program(), err);
+    if (st)
+        return st;
     session.view = vqp_program_view(session.program);
     for (uint32_t i = 0; i < session.view->n_ops; i++)
-        if (!v->supports(ops_target.self, session.view, i)) {
-            vqp_fail(&err, VQP_E_UNSUPPORTED, "%s", vqp_op_name(session.view->ops[i].kind));
-            return failed("not supported", &err);
-        }
+        if (!v->supports(ops_target.self, session.view, i))
+            return vqp_fail(err, VQP_E_INTERNAL, "%s: not supported", vqp_op_name(session.view->ops[i].kind));
     session.bindings = ops_alloc(session.view->n_vals, sizeof *session.bindings);
     for (vqp_val k = 1; k < session.view->n_vals; k++) {
         if (!is_bound(&session.view->vals[k], k))
             continue;
         struct vqp_binding *b = &session.bindings[session.n_bindings];
         b->val = k;
-        if (v->buffer_create(ops_target.self, session.view->vals[k].bytes, &b->buffer, &err))
-            return failed("buffer_create", &err);
+        if ((st = v->buffer_create(ops_target.self, session.view->vals[k].bytes, &b->buffer, err)))
+            return st;
         session.n_bindings++;
     }
-    if (v->compile(ops_target.self, session.view, session.bindings, session.n_bindings, &session.exec, &err))
-        return failed("compile", &err);
-    return 0;
+    return v->compile(ops_target.self, session.view, session.bindings, session.n_bindings, &session.exec, err);
+}
+
+int ops_build(void)
+{
+    struct vqp_error err = {0};
+    return build(&err) ? failed("build", &err) : 0;
+}
+
+const char *ops_refusal(void)
+{
+    static struct vqp_error err;
+    vqp_status st = build(&err);
+    if (st && st != VQP_E_UNSUPPORTED)
+        failed("build", &err);
+    return st ? err.msg : NULL;
 }
 
 void ops_load(void)
@@ -329,7 +340,7 @@ const struct vqp_program_view *ops_view(void)
 void *ops_result(void)
 {
     void *first[MAX_OUTPUTS] = {NULL};
-    if (ops_build())
+    if (!session.exec && ops_build())
         return NULL;
     for (uint32_t round = 0; round < 3; round++) {
         ops_threads(round < 2 ? 1 : 2);

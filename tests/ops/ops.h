@@ -66,15 +66,16 @@ vqp_program *ops_program(void);
 vqp_val ops_val(struct tensor *t); /* the tensor as a value, in its role; 0 for NULL */
 void ops_give(vqp_val v);          /* makes v the program's next output */
 int ops_build(void);               /* seals, creates buffers, compiles; nonzero and a failed check where that fails */
-void ops_load(void);               /* uploads inputs and the states' initial values */
+const char *ops_refusal(void); /* ops_build where VQP_E_UNSUPPORTED is allowed: its sentence, or NULL: it is built */
+void ops_load(void);           /* uploads inputs and the states' initial values */
 vqp_status ops_execute(uint32_t times); /* runs; the message of a failure is printed */
 void *ops_read(uint32_t output);        /* downloads an output */
 void *ops_read_state(vqp_val state);
 uint64_t ops_output_bytes(uint32_t output);
 vqp_exec *ops_exec(void);
 const struct vqp_program_view *ops_view(void);
-/* ops_build and run on one thread, again, and on two, from fresh inputs each time: the outputs must be the same bits. NULL after a
- * failure, which is then on record, else output 0. */
+/* ops_build unless it is built, and run on one thread, again, and on two, from fresh inputs each time: the outputs must be the same
+ * bits. NULL after a failure, which is then on record, else output 0. */
 void *ops_result(void);
 void ops_reset(void);
 
