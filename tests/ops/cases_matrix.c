@@ -141,6 +141,7 @@ static void attends_with_any_head_size(void)
         {1, 70, 77, 2, 40, 0, 0.158, 2},
         {3, 13, 13, 2, 88, 1, 0.1, 2},
         {2, 67, 67, 4, 48, 1, 0.15, 2},
+        {1, 43, 43, 2, 24, 1, -0.2, 2},
         {1, 5, 130, 8, 16, 0, 0.25, 1},
         /* many turns of loops, which some drivers end early */
         {1, 2, 1024, 1, 512, 0, 0.04, 2},
