@@ -276,11 +276,12 @@ vqp_status vqp_weights_derive(struct vqp_weight_cache *c, const struct vqp_deriv
     struct vqp_weights *w = calloc(1, sizeof *w);
     atomic_uchar *finite = calloc((size_t)d->n + 1, sizeof *finite);
     if (!w || !finite) {
+        vqp_fail(err, VQP_E_NOMEM, "%.240s: no memory left to open it", d->shown);
         vqp_weights_close(c, d->file);
         d->destroy(d->ctx);
         free(w);
         free(finite);
-        return vqp_fail(err, VQP_E_NOMEM, "no memory left to open a checkpoint");
+        return VQP_E_NOMEM;
     }
     *w = (struct vqp_weights){.refs = 1, .count = d->n, .tensors = d->tensors, .finite = finite, .derived = *d};
     pthread_mutex_init(&w->lock, NULL);

@@ -20,7 +20,7 @@ static void plain(struct vk_plan *plan, const struct vqp_program_view *p, uint32
     struct vk_form channels_last = {.dtype = half_weight ? VQP_F16 : VQP_F32, .permute = 1, .perm = {0, 2, 3, 1}};
     struct vk_dispatch d = {.kernel = kernel,
                             .work = (uint64_t)pixels * vk_count(w),
-                            .turns = (uint64_t)vk_dim(w, 2) * vk_dim(w, 3) * (2 + (vk_dim(w, 1) + 3) / 4)};
+                            .turns = (uint64_t)vk_dim(w, 2) * vk_dim(w, 3) * (2 + (vk_dim(w, 1) + 3) / 4) + 64};
     vk_constant(&d, vk_dim(w, 1) % 4 == 0);
     vk_constant(&d, op->in[2] != 0);
     vk_constant(&d, op->u.conv.act);

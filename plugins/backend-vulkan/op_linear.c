@@ -20,7 +20,7 @@ static void plain(struct vk_plan *plan, const struct vqp_program_view *p, uint32
     int q8_0 = is_q8_0(p, i);
     uint32_t half_weight = half && !q8_0 && vk_f16(plan) && vk_f16_linear(p, i) && vk_fits_f16(plan, op->in[1]);
     struct vk_dispatch d = {
-        .kernel = kernel, .work = (uint64_t)push[0] * ins * outs, .turns = 1ull + (ins % 4 ? ins : ins / 4)};
+        .kernel = kernel, .work = (uint64_t)push[0] * ins * outs, .turns = 64ull + (ins % 4 ? ins : ins / 4)};
     vk_constant(&d, ins % 4 == 0);
     vk_constant(&d, op->in[2] != 0);
     vk_constant(&d, op->u.linear.act);

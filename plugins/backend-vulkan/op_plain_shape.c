@@ -49,7 +49,7 @@ VK_OP(scatter)
     vk_spread(&all, ((uint64_t)whole.n + 63) / 64);
     vqp_status st = vk_emit(plan, &all);
     c.n /= c.dim[c.axis];
-    d.turns = c.dim[c.axis] + 1ull;
+    d.turns = c.dim[c.axis] + 8ull; /* one over the axes is before it */
     vk_bind(&d, vk_value(plan, op->in[2]));
     vk_bind(&d, vk_value(plan, op->in[1]));
     vk_bind_result(&d, vk_value(plan, op->out[0]));

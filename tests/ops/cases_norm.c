@@ -33,9 +33,10 @@ static void check_norm(int rms, const struct norm *v)
 static void check_norms(int rms)
 {
     static const struct norm v[] = {
-        {1, 1, 5, VQP_F32, 0, 0, 0, 0},    {2, 7, 40, VQP_F32, 1, 1, 0, 0},  {3, 5, 88, VQP_F16, 1, 0, 0, 0},
-        {2, 9, 192, VQP_BF16, 0, 1, 0, 0}, {3, 4, 33, VQP_F32, 0, 0, 1, 0},  {3, 4, 33, VQP_F32, 1, 1, 3, 0},
-        {2, 6, 24, VQP_F32, 0, 0, 10, 1},  {3, 6, 24, VQP_F32, 0, 0, 10, 3}, {1, 3, 1000, VQP_F16, 1, 1, 4, 1},
+        {1, 1, 5, VQP_F32, 0, 0, 0, 0},      {2, 7, 40, VQP_F32, 1, 1, 0, 0},  {3, 5, 88, VQP_F16, 1, 0, 0, 0},
+        {2, 9, 192, VQP_BF16, 0, 1, 0, 0},   {3, 4, 33, VQP_F32, 0, 0, 1, 0},  {3, 4, 33, VQP_F32, 1, 1, 3, 0},
+        {2, 6, 24, VQP_F32, 0, 0, 10, 1},    {3, 6, 24, VQP_F32, 0, 0, 10, 3}, {1, 3, 1000, VQP_F16, 1, 1, 4, 1},
+        {1, 1, 200000, VQP_F32, 1, 1, 0, 0},
     };
     for (size_t i = 0; i < COUNT(v); i++) {
         ops_seed(700 + i);
@@ -123,8 +124,8 @@ static void guides_and_normalises(void)
     static const struct {
         int64_t batch, n, classes;
         double guide, range; /* guide negative: without */
-    } v[] = {{1, 1, 1, -1, 1},  {3, 5, 40, -1, 6}, {2, 7, 88, 1, 5},
-             {2, 9, 513, 5, 8}, {1, 4, 17, 0, 3},  {3, 2, 5, 7.5, 60}};
+    } v[] = {{1, 1, 1, -1, 1}, {3, 5, 40, -1, 6},  {2, 7, 88, 1, 5},   {2, 9, 513, 5, 8},
+             {1, 4, 17, 0, 3}, {3, 2, 5, 7.5, 60}, {1, 2, 90000, 3, 4}};
     for (size_t i = 0; i < COUNT(v); i++) {
         ops_seed(800 + i);
         struct tensor *logits = ops_random(

@@ -287,26 +287,26 @@ static void long_axes_are_right_or_refused(void)
 {
     static const uint32_t kinds[] = {VQP_OP_REDUCE_SUM, VQP_OP_REDUCE_MAX, VQP_OP_ARG_MAX, VQP_OP_SOFTMAX,
                                      VQP_OP_CUMSUM};
-    enum {
-        LENGTH = 70000
-    };
-    for (size_t i = 0; i < COUNT(kinds); i++) {
+    static const int32_t lengths[] = {21844, 30000, 65534, 70000};
+    for (size_t i = 0; i < COUNT(kinds) * COUNT(lengths); i++) {
+        uint32_t kind = kinds[i / COUNT(lengths)];
+        int32_t length = lengths[i % COUNT(lengths)];
         ops_seed(2650 + i);
-        struct tensor *x = ops_random(VQP_F32, vqp_shape2(1, LENGTH), 0, 1);
-        double *line = DOUBLES(LENGTH), *want = DOUBLES(LENGTH);
-        x->f[LENGTH - 2] = 3;
-        for (int k = 0; k < LENGTH; k++)
+        struct tensor *x = ops_random(VQP_F32, vqp_shape2(1, length), 0, 1);
+        double *line = DOUBLES(length), *want = DOUBLES(length);
+        x->f[length - 2] = 3;
+        for (int k = 0; k < length; k++)
             line[k] = (double)x->f[k];
-        uint64_t n = along(kinds[i], line, LENGTH, want);
-        ops_give(vqp_along(P, kinds[i], ops_val(x), 1));
+        uint64_t n = along(kind, line, (uint64_t)length, want);
+        ops_give(vqp_along(P, kind, ops_val(x), 1));
         const char *refusal = ops_refusal();
         const void *got = refusal ? NULL : ops_result();
         if (refusal)
             CHECK_STR_HAS(refusal, "--backend cpu");
-        else if (got && kinds[i] == VQP_OP_ARG_MAX)
-            CU_ASSERT_EQUAL(*(const int32_t *)got, LENGTH - 2);
-        if (got && kinds[i] != VQP_OP_ARG_MAX)
-            ops_close(kinds[i], got, want, n);
+        else if (got && kind == VQP_OP_ARG_MAX)
+            CU_ASSERT_EQUAL(*(const int32_t *)got, length - 2);
+        if (got && kind != VQP_OP_ARG_MAX)
+            ops_close(kind, got, want, n);
         ops_reset();
     }
 }
@@ -399,6 +399,28 @@ static void scatters(void)
     }
 }
 
+static void long_scatters_are_right_or_refused(void)
+{
+    for (int32_t length = 65526; length <= 65536; length++) {
+        struct tensor *base = ops_zeros(VQP_I32, vqp_shape3(1, 1, length)), *index = ops_zeros(VQP_I32, base->shape);
+        struct tensor *src = ops_zeros(VQP_I32, base->shape);
+        for (int32_t k = 0; k < length; k++) {
+            index->i[k] = length - 1 - k;
+            src->i[k] = k + 1;
+        }
+        ops_give(vqp_scatter(P, ops_val(base), ops_val(index), ops_val(src), 2));
+        const char *refusal = ops_refusal();
+        const int32_t *got = refusal ? NULL : ops_result();
+        if (refusal)
+            CHECK_STR_HAS(refusal, "--backend cpu");
+        int32_t wrong = 0;
+        for (int32_t k = 0; got && k < length; k++)
+            wrong += got[k] != length - k;
+        CU_ASSERT_EQUAL(wrong, 0);
+        ops_reset();
+    }
+}
+
 const struct vqp_case cases_plain[] = {
     {"add, sub, mul, div, max, min broadcast", computes_with_two_numbers},
     {"plain ops read weights of every type", computes_with_weights},
@@ -415,5 +437,6 @@ const struct vqp_case cases_plain[] = {
     {"sort_k: stable, NaN last", sorts},
     {"gather clamps its indices", gathers},
     {"scatter: the last one wins, out of range writes nothing", scatters},
+    {"a scatter of any length is right, or refused with a reason", long_scatters_are_right_or_refused},
 };
 const size_t cases_plain_n = COUNT(cases_plain);

@@ -68,10 +68,11 @@ static void draw_uniforms(struct draw *d, int64_t first)
         memcpy(&bits, c[word], sizeof bits);
         f[word] = __builtin_convertvector((vi)(bits >> 9), vf) * 0x1p-23f + 0x1p-24f;
     }
+    float *to = d->u;
     for (int high = 0; high < 2; high++) {
         vf even = interleave(f[0], f[2], high), odd = interleave(f[1], f[3], high);
-        for (int half = 0; half < 2; half++)
-            store(d->u + (2 * high + half) * LANES, interleave(even, odd, half));
+        for (int half = 0; half < 2; half++, to += LANES)
+            store(to, interleave(even, odd, half));
     }
 }
 

@@ -170,6 +170,8 @@ INLINE void NAME(weigh)(const struct NAME(sdpa) * s, struct NAME(tile) * t, int6
     for (int64_t j = 0; scale < 0 && j < ROWS * KEY_BLOCK; j++)
         t->score[j] = -t->score[j];
     scale = scale < 0 ? -scale : scale; /* the largest score stays the largest when it is scaled */
+    if (scale == 0)
+        scale = 0x1p-126f; /* so that hidden ones stay -infinity */
     for (int r = 0; r < ROWS; r++) {
         if (seen[r] < keys || keys % LANES)
             hide(t->score + r * KEY_BLOCK, seen[r] < 0 ? 0 : seen[r], keys);
