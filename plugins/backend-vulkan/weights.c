@@ -179,6 +179,9 @@ vqp_status vk_weight_obtain(struct vk_device *dev, const struct vqp_val_info *va
         c->next = dev->weights;
         dev->weights = c;
         pthread_mutex_unlock(&dev->lock);
+        const struct vqp_ext_weights *ext = dev->host->extension(dev->host, VQP_EXT_WEIGHTS);
+        if (ext)
+            ext->copied(dev->host, val->data);
     }
     *out = c->slice;
     return VQP_OK;

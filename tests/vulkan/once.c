@@ -34,13 +34,21 @@ static void host_for(const struct vqp_host *h, uint32_t n, void (*fn)(void *ctx,
         fn(ctx, i);
 }
 
+static const void *host_extension(const struct vqp_host *h, const char *id)
+{
+    (void)h;
+    (void)id;
+    return NULL;
+}
+
 const struct vqp_host once_host = {.struct_size = sizeof once_host,
                                    .abi_minor = VQP_ABI_MINOR,
                                    .version = "test",
                                    .log = host_log,
                                    .cancelled = host_cancelled,
                                    .parallel_for = host_for,
-                                   .program = &vqp_program_api_table};
+                                   .program = &vqp_program_api_table,
+                                   .extension = host_extension};
 
 static float weight[N], matrix[OUTS * N / ROWS];
 
